@@ -1,0 +1,36 @@
+/** What one sampling run did, row by row: the value of a CACHE_REPORT link. */
+import type { Branch, Trace } from './contract.ts'
+
+/** One evaluation of one branch of one sample. */
+export interface ReportRow extends Trace {
+  readonly evaluation: number
+  readonly sample: number
+  readonly branch: Branch
+  readonly sigma: number
+  /** Blocks really run for this row, counted around the denoiser. */
+  readonly blocks: number
+  /** This row's share of the wall-clock time of the runs it took part in. */
+  readonly milliseconds: number
+}
+
+/** One sampling run: rows in order of evaluation, sample, branch. */
+export interface CacheReport {
+  /** Class name of the caching node, or null for a plain run. */
+  readonly method: string | null
+  readonly params: Readonly<Record<string, unknown>>
+  readonly family: string
+  /** Blocks of the model. */
+  readonly depth: number
+  /** Planned model evaluations of the run. */
+  readonly evaluations: number
+  readonly samples: number
+  readonly branches: readonly Branch[]
+  readonly rows: readonly ReportRow[]
+  readonly computedBlocks: number
+  /** What a plain run would have computed: evaluations x samples x branches x depth. */
+  readonly totalBlocks: number
+  /** Wall-clock seconds of the sampler. */
+  readonly seconds: number
+  /** Things the user should know: nothing was skipped, everything was, too few steps. */
+  readonly warnings: readonly string[]
+}

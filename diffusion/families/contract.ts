@@ -1,0 +1,98 @@
+/** What a model family provides: a transformer in parts over batches, text encoders, an autoencoder, and how it is sampled. */
+import type { Facts } from '../caching/contract.ts'
+import type { Tensor } from '../tensor.ts'
+
+/** One prompt as the transformer takes it. */
+export interface Conditioning {
+  /** Text tokens [1, L, D] (FLUX: T5). */
+  readonly tokens: Tensor
+  /** Pooled text [1, P] (FLUX: CLIP), or null where the family has none. */
+  readonly pooled: Tensor | null
+  /** Further model inputs set by nodes: `guidance` (FluxGuidance), ... */
+  readonly extras: Readonly<Record<string, number>>
+}
+
+/** Tensors by name, each with a leading batch extent. */
+export type Rows = Readonly<Record<string, Tensor>>
+
+/** What depends on the prompt and the latent's shape but not on the step; made once per branch and run. */
+export interface Prepared {
+  /** Inputs with a batch extent of 1 (embedded text tokens, embedded pooled text). */
+  readonly rows: Rows
+  /** Inputs all samples share, without batch extent (rotary tables). Compared by identity when calls are coalesced. */
+  readonly shared: Rows
+}
+
+/** Which part of the transformer to run. */
+export type Part =
+  | { readonly kind: 'embed' }
+  | { readonly kind: 'blocks'; readonly from: number; readonly to: number }
+  | { readonly kind: 'head' }
+
+/**
+ * A transformer in parts, over a batch of rows. `embed` takes rows `latent` [B, C, H, W], `sigma` [B] and the prepared rows,
+ * and gives `image` [B, image tokens, width], `text` [B, text tokens, width] (if the family has one) and whatever else its blocks
+ * take (time embedding). `blocks` takes and gives the same names; `head` gives `prediction` [B, C, H, W].
+ */
+export interface Transformer {
+  readonly facts: Facts
+  /** `latentShape` is [C, H, W] (video: [C, F, H, W]). Throws when the conditioning's widths are not this model's. */
+  prepare(conditioning: Conditioning, latentShape: readonly number[]): Promise<Prepared>
+  run(part: Part, rows: Rows, shared: Rows): Promise<Rows>
+  /** Closes its sessions; later calls of `run` throw. */
+  release(): Promise<void>
+}
+
+/** Latents as the sampler sees them, relative to what the autoencoder gives. */
+export interface LatentFormat {
+  readonly channels: number
+  /** Pixels per latent cell along each side. */
+  readonly factor: number
+  /** Linear map latent -> RGB in 0..1 for previews: `weights` [channels][3] and `bias` [3]; null if unknown. */
+  readonly rgb: { readonly weights: readonly (readonly number[])[]; readonly bias: readonly number[] } | null
+}
+
+/** How the model's noise levels are laid out. */
+export interface Parametrisation {
+  /** 'flow': the model predicts noise - clean at sigma in 0..1, x_sigma = (1 - sigma) clean + sigma noise. */
+  readonly kind: 'flow'
+  /** Static time shift s: sigma' = s sigma / (1 + (s - 1) sigma). 1 leaves sigmas as they are. */
+  readonly shift: number
+  /** Number of training noise levels (1000). */
+  readonly trainSteps: number
+}
+
+/** The value of a MODEL link. Patches make a new value. */
+export interface DiffusionModel {
+  readonly family: string
+  /** Where it came from, for messages and reports. */
+  readonly name: string
+  readonly transformer: Transformer
+  readonly parametrisation: Parametrisation
+  readonly latent: LatentFormat
+  /** Cache put on by ApplyCache, used when the sampler's own `cache` input is empty. */
+  readonly cache?: import('../caching/contract.ts').CacheConfiguration
+}
+
+/** The value of a CLIP link: every text encoder of a model and their tokenizers. */
+export interface TextEncoders {
+  /** Text to conditioning; too long a text is cut at the model's limit and `onWarning` is told. */
+  encode(text: string, onWarning?: (message: string) => void): Promise<Conditioning>
+}
+
+/** The value of a VAE link. Pixels are [B, H, W, 3] in 0..1; latents are already scaled and shifted for the sampler. */
+export interface Autoencoder {
+  readonly factor: number
+  readonly channels: number
+  /** [B, C, h, w] -> [B, h * factor, w * factor, 3], clamped to 0..1. */
+  decode(latent: Tensor): Promise<Tensor>
+  /** [B, H, W, 3] -> [B, C, H / factor, W / factor] (mean of the posterior); H and W must be multiples of `factor`. */
+  encode(pixels: Tensor): Promise<Tensor>
+}
+
+/** The three values that a checkpoint holds. */
+export interface Checkpoint {
+  readonly model: DiffusionModel
+  readonly clip: TextEncoders
+  readonly vae: Autoencoder
+}

@@ -1,0 +1,55 @@
+/** The arguments and the result of one sampling run, between the sampler nodes and the mathematics. */
+import type { CacheConfiguration } from './caching/contract.ts'
+import type { CacheReport, ReportRow } from './caching/report-types.ts'
+import type { Conditioning, DiffusionModel } from './families/contract.ts'
+import type { Tensor } from './tensor.ts'
+
+/** The one function a sampler sees: noisy latent [B, C, H, W] and sigma to the predicted clean latent. */
+export type Denoise = (latent: Tensor, sigma: number) => Promise<Tensor>
+
+/** A sampler: integrates from sigmas[0] to the last; knows neither models nor caches. */
+export interface Sampler {
+  /** ComfyUI's name: 'euler', 'heun', 'dpmpp_2m'. */
+  readonly name: string
+  /** Number of times `denoise` will be called for these sigmas. */
+  evaluations(sigmas: readonly number[]): number
+  sample(
+    denoise: Denoise,
+    latent: Tensor,
+    sigmas: readonly number[],
+    onStep: (done: number, denoised: Tensor) => void,
+  ): Promise<Tensor>
+}
+
+/** A noise schedule. */
+export interface Schedule {
+  /** ComfyUI's name: 'simple', 'normal', 'karras', 'sgm_uniform', 'beta'. */
+  readonly name: string
+  /** `steps + 1` falling sigmas, the last 0, from the model's table of noise levels (rising, length trainSteps). */
+  sigmas(steps: number, table: Float64Array): readonly number[]
+}
+
+export interface SamplingRun {
+  readonly model: DiffusionModel
+  readonly positive: readonly Conditioning[]
+  readonly negative: readonly Conditioning[]
+  /** Classifier-free guidance scale; 1 evaluates the conditional branch only. */
+  readonly guidance: number
+  /** Clean starting latent [B, C, H, W]: zeros for text-to-image. */
+  readonly latent: Tensor
+  /** Unit noise, shaped like `latent`. */
+  readonly noise: Tensor
+  readonly sigmas: readonly number[]
+  readonly sampler: Sampler
+  readonly cache: CacheConfiguration | null
+  readonly signal: AbortSignal
+  /** After each evaluation, its rows. */
+  readonly onRows?: (rows: readonly ReportRow[]) => void
+  /** After each step, the predicted clean latent. */
+  readonly onStep?: (done: number, total: number, denoised: Tensor) => void
+}
+
+export interface SamplingResult {
+  readonly samples: Tensor
+  readonly report: CacheReport
+}

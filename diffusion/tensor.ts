@@ -1,0 +1,117 @@
+/** Dense float32 tensors on the host and the few pure operations that samplers and caches need. */
+
+/** Row-major values; `data.length` is the product of `shape`. Operations return new tensors and never write to an input. */
+export interface Tensor {
+  readonly data: Float32Array
+  readonly shape: readonly number[]
+}
+
+/** Number of values in a tensor of this shape. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1)
+
+/** A tensor over `data`; throws when the length is not the product of the shape. */
+export function tensor(data: Float32Array, shape: readonly number[]): Tensor {
+  if (data.length !== sizeOf(shape))
+    throw new Error(`tensor: ${data.length} values do not fill the shape [${shape.join(', ')}]`)
+  return { data, shape }
+}
+
+export const zeros = (shape: readonly number[]): Tensor => tensor(new Float32Array(sizeOf(shape)), shape)
+
+const sameSize = (a: Tensor, b: Tensor, what: string): void => {
+  if (a.data.length !== b.data.length)
+    throw new Error(`${what}: shapes [${a.shape.join(', ')}] and [${b.shape.join(', ')}] differ in size`)
+}
+
+/** Elementwise `f(a, b)`, in the shape of `a`. */
+export function zip(a: Tensor, b: Tensor, f: (a: number, b: number) => number): Tensor {
+  sameSize(a, b, 'zip')
+  const out = new Float32Array(a.data.length)
+  const [x, y] = [a.data, b.data]
+  for (let i = 0; i < out.length; i++) out[i] = f(x[i]!, y[i]!)
+  return { data: out, shape: a.shape }
+}
+
+/** `a + b`. */
+export function add(a: Tensor, b: Tensor): Tensor {
+  sameSize(a, b, 'add')
+  const out = new Float32Array(a.data.length)
+  const [x, y] = [a.data, b.data]
+  for (let i = 0; i < out.length; i++) out[i] = x[i]! + y[i]!
+  return { data: out, shape: a.shape }
+}
+
+/** `a - b`. */
+export function sub(a: Tensor, b: Tensor): Tensor {
+  sameSize(a, b, 'sub')
+  const out = new Float32Array(a.data.length)
+  const [x, y] = [a.data, b.data]
+  for (let i = 0; i < out.length; i++) out[i] = x[i]! - y[i]!
+  return { data: out, shape: a.shape }
+}
+
+/** `a + factor * b`. */
+export function axpy(a: Tensor, factor: number, b: Tensor): Tensor {
+  sameSize(a, b, 'axpy')
+  const out = new Float32Array(a.data.length)
+  const [x, y] = [a.data, b.data]
+  for (let i = 0; i < out.length; i++) out[i] = x[i]! + factor * y[i]!
+  return { data: out, shape: a.shape }
+}
+
+/** `factor * a`. */
+export function scale(a: Tensor, factor: number): Tensor {
+  const out = new Float32Array(a.data.length)
+  const x = a.data
+  for (let i = 0; i < out.length; i++) out[i] = factor * x[i]!
+  return { data: out, shape: a.shape }
+}
+
+/** `a + t * (b - a)`: `a` at 0, `b` at 1, beyond both for other t. */
+export function lerp(a: Tensor, b: Tensor, t: number): Tensor {
+  sameSize(a, b, 'lerp')
+  const out = new Float32Array(a.data.length)
+  const [x, y] = [a.data, b.data]
+  for (let i = 0; i < out.length; i++) out[i] = x[i]! + t * (y[i]! - x[i]!)
+  return { data: out, shape: a.shape }
+}
+
+/** Mean of |a|, summed in float64. */
+export function meanAbs(a: Tensor): number {
+  let sum = 0
+  for (const value of a.data) sum += Math.abs(value)
+  return sum / a.data.length
+}
+
+/** Mean of |a - b|, summed in float64. */
+export function meanAbsDifference(a: Tensor, b: Tensor): number {
+  sameSize(a, b, 'meanAbsDifference')
+  const [x, y] = [a.data, b.data]
+  let sum = 0
+  for (let i = 0; i < x.length; i++) sum += Math.abs(x[i]! - y[i]!)
+  return sum / x.length
+}
+
+/** mean|now - before| / mean|before|: the relative L1 distance that step caches call drift. NaN or Infinity when `before` is all zero. */
+export const relativeL1 = (now: Tensor, before: Tensor): number => meanAbsDifference(now, before) / meanAbs(before)
+
+/** Row `index` along the first axis, as a view with a leading extent of 1 (shares memory). */
+export function row(a: Tensor, index: number): Tensor {
+  const size = a.data.length / (a.shape[0] ?? 1)
+  return { data: a.data.subarray(index * size, (index + 1) * size), shape: [1, ...a.shape.slice(1)] }
+}
+
+/** Stacks tensors of equal trailing shape along the first axis; a single one is returned as it is. */
+export function concatRows(parts: readonly Tensor[]): Tensor {
+  const first = parts[0]
+  if (!first) throw new Error('concatRows: nothing to join')
+  if (parts.length === 1) return first
+  const rows = parts.reduce((sum, part) => sum + (part.shape[0] ?? 0), 0)
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    out.set(part.data, offset)
+    offset += part.data.length
+  }
+  return tensor(out, [rows, ...first.shape.slice(1)])
+}

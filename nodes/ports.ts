@@ -1,0 +1,85 @@
+/** What travels on a link: one line per port, with its value, and the declarations of inputs that take links. */
+import type { CacheConfiguration } from '../diffusion/caching/contract.ts'
+import type { CacheReport } from '../diffusion/caching/report-types.ts'
+import type { Autoencoder, Conditioning, DiffusionModel, TextEncoders } from '../diffusion/families/contract.ts'
+import type { Tensor } from '../diffusion/tensor.ts'
+import type { Spec } from './spec.ts'
+
+/** Latents to work on: samples f32 [B, C, h, w] (video: [B, C, F, h, w]), already in the sampler's scale. */
+export interface Latent {
+  readonly samples: Tensor
+  /** Where to sample, [B, H, W] or [H, W], 1 = sample; absent = everywhere. */
+  readonly noise_mask?: Tensor
+}
+
+/** Port name to the immutable value on its links. */
+export interface PortTypes {
+  MODEL: DiffusionModel
+  CLIP: TextEncoders
+  VAE: Autoencoder
+  CONDITIONING: readonly Conditioning[]
+  LATENT: Latent
+  /** f32 [B, H, W, 3] in 0..1. */
+  IMAGE: Tensor
+  /** f32 [B, H, W] in 0..1. */
+  MASK: Tensor
+  CACHE: CacheConfiguration
+  CACHE_REPORT: CacheReport
+  INT: number
+  FLOAT: number
+  STRING: string
+  BOOLEAN: boolean
+}
+export type PortName = keyof PortTypes
+
+interface PortOptions {
+  readonly help?: string
+  readonly lazy?: boolean
+}
+
+/** An input that only a link can fill. */
+export function port<P extends PortName>(name: P, o?: PortOptions): Spec<PortTypes[P]>
+export function port<P extends PortName>(
+  name: P,
+  o: PortOptions & { readonly optional: true },
+): Spec<PortTypes[P] | undefined>
+export function port<P extends PortName>(
+  name: P,
+  o: PortOptions & { readonly optional?: boolean } = {},
+): Spec<PortTypes[P] | undefined> {
+  return {
+    type: name,
+    required: !o.optional,
+    linkOnly: true,
+    lazy: o.lazy ?? false,
+    hidden: false,
+    options: () => (o.help === undefined ? {} : { tooltip: o.help }),
+    parse: () => ({
+      ok: false,
+      fault: {
+        type: 'required_input_missing',
+        message: 'Required input is missing',
+        details: `expected a link of type ${name}`,
+      },
+    }),
+  }
+}
+
+/** An input that the engine fills: the API prompt, what goes into picture metadata, or the node's id. */
+export interface HiddenTypes {
+  PROMPT: unknown
+  EXTRA_PNGINFO: Readonly<Record<string, unknown>> | undefined
+  UNIQUE_ID: string
+}
+
+export function hidden<H extends keyof HiddenTypes>(name: H): Spec<HiddenTypes[H]> {
+  return {
+    type: name,
+    required: false,
+    linkOnly: true,
+    lazy: false,
+    hidden: true,
+    options: () => ({}),
+    parse: () => ({ ok: true, value: undefined as HiddenTypes[H] }),
+  }
+}
