@@ -120,7 +120,7 @@ export function configure<Params extends object, State>(
 ): CacheConfiguration {
   return {
     method: method.id,
-    params: { ...params },
+    params: { ...params } as Readonly<Record<string, unknown>>,
     bind(facts) {
       const missing = unmet(method.needs(params, facts), facts)
       if (missing.length > 0)
