@@ -68,7 +68,7 @@ export type Produced<O extends Outputs> = OutputValues<O> & {
 }
 
 export interface NodeDefinition<I extends Specs, O extends Outputs> {
-  /** ComfyUI's class name where ComfyUI has such a node; the file's name is the same in kebab-case. */
+  /** ComfyUI's class name where ComfyUI has such a node; the file is named after it in lower case, dashes where they help reading. */
   readonly type: string
   /** Folder under nodes/, also the menu path. */
   readonly category: string
