@@ -23,7 +23,7 @@ export interface Reporter {
     run: { readonly evaluations: number; readonly depth: number; readonly method: string | null },
   ): void
   /** Something the user should see on the node; the run goes on. */
-  warn(message: string): void
+  readonly warn: (message: string) => void
 }
 
 /** The only way nodes reach files: names are confined to the server's folders. */

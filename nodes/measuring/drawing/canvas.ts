@@ -41,7 +41,7 @@ export class Canvas {
 
   /** Writes in capitals; a character without a glyph becomes a question mark, a space nothing. */
   text(left: number, top: number, words: string, ink: Colour, size = 2): void {
-    ;[...words.toUpperCase()].forEach((letter, index) => {
+    Array.from(words.toUpperCase()).forEach((letter, index) => {
       if (letter === ' ') return
       const rows = GLYPHS[letter] ?? GLYPHS['?'] ?? []
       for (let y = 0; y < GLYPH_HEIGHT; y++)
@@ -58,4 +58,4 @@ export class Canvas {
 }
 
 /** Pixels that a text of this size takes across. */
-export const textWidth = (words: string, size = 2): number => [...words].length * ADVANCE * size
+export const textWidth = (words: string, size = 2): number => Array.from(words).length * ADVANCE * size
