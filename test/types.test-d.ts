@@ -1,0 +1,49 @@
+/** Checked by the compiler alone: what the declarations of nodes must accept and refuse. */
+import { defineNode } from '../nodes/define.ts'
+import { hidden, port } from '../nodes/ports.ts'
+import { choice, float, int, seed, text, toggle } from '../nodes/spec.ts'
+
+export const accepted = defineNode({
+  type: 'Accepted',
+  category: 'test',
+  help: '',
+  inputs: {
+    depth: int({ default: 1, min: 1, max: 5 }),
+    threshold: float({ default: 0.4, min: 0, max: 1 }),
+    drift: choice(['probe', 'input'], { default: 'probe' }),
+    words: text(),
+    on: toggle({ default: true }),
+    seed: seed(),
+    image: port('IMAGE'),
+    mask: port('MASK', { optional: true }),
+    id: hidden('UNIQUE_ID'),
+  },
+  outputs: { IMAGE: 'IMAGE' },
+  run(values) {
+    const depth: number = values.depth
+    const drift: 'probe' | 'input' = values.drift
+    const exact: bigint = values.seed
+    // @ts-expect-error a misspelt input is a compile error
+    void values.deppth
+    // @ts-expect-error an optional port may be absent
+    void values.mask.data
+    void [depth, drift, exact]
+    return { IMAGE: values.image }
+  },
+})
+
+// @ts-expect-error a default outside the choices
+choice(['a', 'b'], { default: 'c' })
+
+// @ts-expect-error an unknown port
+port('PICTURE')
+
+defineNode({
+  type: 'MissingOutput',
+  category: 'test',
+  help: '',
+  inputs: {},
+  outputs: { IMAGE: 'IMAGE' },
+  // @ts-expect-error a declared output is not returned
+  run: () => ({}),
+})
