@@ -1,0 +1,197 @@
+/** Builds an ONNX graph in memory, node by node, with its weights left where they lie inside the safetensors files. */
+import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { parse, relative, sep } from 'node:path'
+import { sizeOf } from '../tensor.ts'
+import {
+  AttributeProto_AttributeType as AttributeType,
+  type AttributeProtoSchema,
+  ModelProtoSchema,
+  TensorProto_DataLocation as DataLocation,
+  TensorProto_DataType as DataType,
+  type GraphProto,
+} from './generated/onnx_pb.ts'
+import type { Dtype } from './safetensors.ts'
+import type { StoredTensor } from './weights.ts'
+
+/** A tensor inside a graph under construction; only the graph that made it can use it. */
+export interface Value {
+  readonly name: string
+}
+
+/** An attribute: whole numbers become INT, others FLOAT unless given as { float }. */
+export type Attribute = number | string | readonly number[] | { readonly float: number }
+
+/** A finished graph, ready for a session. */
+export interface Model {
+  readonly bytes: Uint8Array
+  /** Folder that the locations of the external data are relative to: the root of the file system. */
+  readonly weightRoot: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+}
+
+type GraphInit = Exclude<MessageInitShape<typeof ModelProtoSchema>['graph'], undefined>
+type Part<K extends keyof GraphProto> = NonNullable<GraphInit[K & keyof GraphInit]>
+
+const OPSET = 23n
+const IR_VERSION = 10n
+const MICROSOFT = 'com.microsoft'
+
+const ELEMENT: Partial<Record<Dtype, DataType>> = {
+  F32: DataType.FLOAT,
+  F16: DataType.FLOAT16,
+  BF16: DataType.BFLOAT16,
+  F8_E4M3: DataType.FLOAT8E4M3FN,
+  F8_E5M2: DataType.FLOAT8E5M2,
+  F64: DataType.DOUBLE,
+}
+
+function attribute(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
+  if (typeof value === 'string') return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) }
+  if (Array.isArray(value)) return { name, type: AttributeType.INTS, ints: value.map(BigInt) }
+  if (typeof value === 'object') return { name, type: AttributeType.FLOAT, f: (value as { float: number }).float }
+  return Number.isInteger(value)
+    ? { name, type: AttributeType.INT, i: BigInt(value) }
+    : { name, type: AttributeType.FLOAT, f: value }
+}
+
+const dimension = (extent: number | string) =>
+  typeof extent === 'number'
+    ? { value: { case: 'dimValue' as const, value: BigInt(extent) } }
+    : { value: { case: 'dimParam' as const, value: extent } }
+
+const valueInfo = (name: string, elemType: DataType, dims: readonly (number | string)[]) => ({
+  name,
+  type: { value: { case: 'tensorType' as const, value: { elemType, shape: { dim: dims.map(dimension) } } } },
+})
+
+/** A graph under construction. Symbolic extents are strings: `['batch', 'tokens', 64]`. */
+export class Graph {
+  readonly #nodes: Part<'node'>[number][] = []
+  readonly #initializers: Part<'initializer'>[number][] = []
+  readonly #inputs: Part<'input'>[number][] = []
+  readonly #outputs: Part<'output'>[number][] = []
+  /** Constants and weights by content, so that each is in the graph once. */
+  readonly #known = new Map<string, Value>()
+  #count = 0
+  #root: string | null = null
+
+  #fresh(stem: string): string {
+    return `${stem}_${this.#count++}`
+  }
+
+  /** The root of the file system a weight lies on; one graph can use one only (Windows has several). */
+  #rootOf(stored: StoredTensor): string {
+    const { root } = parse(stored.file)
+    this.#root ??= root
+    if (root !== this.#root) throw new Error(`${stored.file}: the other weights of this graph are on ${this.#root}`)
+    return root
+  }
+
+  #once(key: string, make: () => Value): Value {
+    const value = this.#known.get(key) ?? make()
+    this.#known.set(key, value)
+    return value
+  }
+
+  /** A float32 input (or int64, for shapes and indices). */
+  input(name: string, dims: readonly (number | string)[], element: 'f32' | 'i64' = 'f32'): Value {
+    this.#inputs.push(valueInfo(name, element === 'f32' ? DataType.FLOAT : DataType.INT64, dims))
+    return { name }
+  }
+
+  /** Makes `value` a float32 output under `name`. */
+  output(name: string, value: Value, dims: readonly (number | string)[]): void {
+    this.#nodes.push({ opType: 'Identity', input: [value.name], output: [name] })
+    this.#outputs.push(valueInfo(name, DataType.FLOAT, dims))
+  }
+
+  /** A float32 view of a tensor in a file; 16- and 8-bit floats pass through a Cast. */
+  weight(stored: StoredTensor): Value {
+    return this.#once(`weight ${stored.file}:${stored.offset}+${stored.length}[${stored.shape.join()}]`, () => {
+      const dataType = ELEMENT[stored.dtype]
+      if (dataType === undefined)
+        throw new Error(`${stored.file}: tensor '${stored.name}' is ${stored.dtype}, which is no weight's type`)
+      const name = this.#fresh(stored.name)
+      const root = this.#rootOf(stored)
+      const externalData = Object.entries({
+        location: relative(root, stored.file).split(sep).join('/'),
+        offset: String(stored.offset),
+        length: String(stored.length),
+      }).map(([key, value]) => ({ key, value }))
+      const dims = stored.shape.map(BigInt)
+      this.#initializers.push({ name, dataType, dims, dataLocation: DataLocation.EXTERNAL, externalData })
+      return stored.dtype === 'F32' ? { name } : this.op('Cast', [{ name }], { to: DataType.FLOAT })
+    })
+  }
+
+  /** A float32 constant. */
+  constant(values: readonly number[], dims: readonly number[] = [values.length]): Value {
+    if (values.length !== sizeOf(dims)) throw new Error(`constant: ${values.length} values for [${dims.join(', ')}]`)
+    return this.#once(`f32 ${dims.join()}:${values.join()}`, () => {
+      const name = this.#fresh('constant')
+      this.#initializers.push({ name, dataType: DataType.FLOAT, dims: dims.map(BigInt), floatData: [...values] })
+      return { name }
+    })
+  }
+
+  /** An int64 vector, as shapes and axes are given. */
+  ints(values: readonly number[]): Value {
+    return this.#once(`i64 ${values.join()}`, () => {
+      const name = this.#fresh('ints')
+      const dims = [BigInt(values.length)]
+      this.#initializers.push({ name, dataType: DataType.INT64, dims, int64Data: values.map(BigInt) })
+      return { name }
+    })
+  }
+
+  /** An operator with one output; `null` leaves an optional input out. Types that start with `ms.` are com.microsoft's. */
+  op(type: string, inputs: readonly (Value | null)[], attributes: Readonly<Record<string, Attribute>> = {}): Value {
+    return this.ops(type, inputs, attributes, 1)[0]!
+  }
+
+  /** An operator with `count` outputs. */
+  ops(
+    type: string,
+    inputs: readonly (Value | null)[],
+    attributes: Readonly<Record<string, Attribute>>,
+    count: number,
+  ): readonly Value[] {
+    const opType = type.replace(/^ms\./, '')
+    const output = Array.from({ length: count }, () => this.#fresh(opType))
+    this.#nodes.push({
+      opType,
+      domain: opType === type ? '' : MICROSOFT,
+      name: output[0]!,
+      input: inputs.map((value) => value?.name ?? ''),
+      output,
+      attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),
+    })
+    return output.map((name) => ({ name }))
+  }
+
+  /** The finished model. */
+  build(): Model {
+    const model = create(ModelProtoSchema, {
+      irVersion: IR_VERSION,
+      producerName: 'heddle',
+      opsetImport: [
+        { domain: '', version: OPSET },
+        { domain: MICROSOFT, version: 1n },
+      ],
+      graph: {
+        name: 'part',
+        node: this.#nodes,
+        initializer: this.#initializers,
+        input: this.#inputs,
+        output: this.#outputs,
+      },
+    })
+    return {
+      bytes: toBinary(ModelProtoSchema, model),
+      weightRoot: this.#root ?? parse(process.cwd()).root,
+      inputs: this.#inputs.map(({ name }) => name ?? ''),
+      outputs: this.#outputs.map(({ name }) => name ?? ''),
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** The layers that transformers and autoencoders are made of, as small pieces of graph over PyTorch's weight layout. */
+import type { Graph, Value } from './graph.ts'
+import type { StoredTensor } from './weights.ts'
+
+/** Looks a tensor up by its full name, `attn.to_q.weight`; throws when there is none of that name. */
+export type Lookup = (name: string) => StoredTensor
+/** Like Lookup, for tensors that a layout may lack. */
+export type OptionalLookup = (name: string) => StoredTensor | null
+
+export interface Linear {
+  /** [out, in]. */
+  readonly weight: StoredTensor
+  /** [out], or null. */
+  readonly bias: StoredTensor | null
+}
+
+/** x [.., in] -> x W^T + b [.., out]. Gemm reads PyTorch's [out, in] in place; MatMul would need a transposed copy. */
+export function linear(g: Graph, x: Value, { weight, bias }: Linear, rank: 2 | 3): Value {
+  const [out = 0, wide = 0] = weight.shape
+  const flat = rank === 2 ? x : g.op('Reshape', [x, g.ints([-1, wide])])
+  const inputs = [flat, g.weight(weight), ...(bias ? [g.weight(bias)] : [])]
+  const product = g.op('Gemm', inputs, { transB: 1 })
+  if (rank === 2) return product
+  const lead = g.op('Shape', [x], { start: 0, end: 2 })
+  return g.op('Reshape', [product, g.op('Concat', [lead, g.ints([out])], { axis: 0 })])
+}
+
+/** Layer norm over the last axis of `width` values, without learned scale and shift. */
+export const plainLayerNorm = (g: Graph, x: Value, width: number, epsilon: number): Value =>
+  g.op('LayerNormalization', [x, g.constant(new Array<number>(width).fill(1))], { axis: -1, epsilon })
+
+/** Layer norm over the last axis. */
+export const layerNorm = (g: Graph, x: Value, weight: StoredTensor, bias: StoredTensor, epsilon: number): Value =>
+  g.op('LayerNormalization', [x, g.weight(weight), g.weight(bias)], { axis: -1, epsilon })
+
+/** x / sqrt(mean(x^2) + epsilon) * weight over the last axis. */
+export const rmsNorm = (g: Graph, x: Value, weight: StoredTensor, epsilon: number): Value =>
+  g.op('RMSNormalization', [x, g.weight(weight)], { axis: -1, epsilon })
+
+export const silu = (g: Graph, x: Value): Value => g.op('Mul', [x, g.op('Sigmoid', [x])])
+export const geluTanh = (g: Graph, x: Value): Value => g.op('Gelu', [x], { approximate: 'tanh' })
+export const geluErf = (g: Graph, x: Value): Value => g.op('Gelu', [x])
+/** x * sigmoid(1.702 x). */
+export const quickGelu = (g: Graph, x: Value): Value => g.op('ms.QuickGelu', [x], { alpha: 1.702 })
+
+export interface AttentionOptions {
+  readonly heads: number
+  /** Factor on q k^T; 1 / sqrt(head size) when absent. */
+  readonly scale?: number
+  /** Added to the scores, [1 or B, 1 or heads, T, S]. */
+  readonly bias?: Value
+}
+
+/** softmax(q k^T scale + bias) v over [B, T, heads * size]; com.microsoft's kernel never holds the whole score matrix. */
+export function attention(g: Graph, q: Value, k: Value, v: Value, { heads, scale, bias }: AttentionOptions): Value {
+  const attributes = { num_heads: heads, ...(scale === undefined ? {} : { scale: { float: scale } }) }
+  return g.op('ms.MultiHeadAttention', [q, k, v, ...(bias ? [null, null, bias] : [])], attributes)
+}
+
+/** 2-D convolution with PyTorch's weight [out, in, k, k]; `pads` are top, left, bottom, right. */
+export const conv2d = (g: Graph, x: Value, { weight, bias }: Linear, pads: readonly number[], stride = 1): Value =>
+  g.op('Conv', [x, g.weight(weight), ...(bias ? [g.weight(bias)] : [])], { pads, strides: [stride, stride] })
+
+/** Group norm over [B, C, H, W]. */
+export const groupNorm = (g: Graph, x: Value, weight: StoredTensor, bias: StoredTensor, groups: number, eps: number) =>
+  g.op('GroupNormalization', [x, g.weight(weight), g.weight(bias)], { num_groups: groups, epsilon: eps })
+
+/** Doubles height and width by repeating each value. */
+export const upsampleNearest = (g: Graph, x: Value): Value =>
+  g.op('Resize', [x, null, g.constant([1, 1, 2, 2])], {
+    mode: 'nearest',
+    coordinate_transformation_mode: 'asymmetric',
+    nearest_mode: 'floor',
+  })
+
+/** Cuts the last axis (or `axis`) into pieces of these sizes. */
+export const split = (g: Graph, x: Value, sizes: readonly number[], axis = -1): readonly Value[] =>
+  g.ops('Split', [x, g.ints(sizes)], { axis }, sizes.length)
