@@ -21,12 +21,20 @@ export interface Sampler {
   ): Promise<Tensor>
 }
 
+/** The noise levels a model was trained on. */
+export interface NoiseLevels {
+  /** Sigmas of the training steps, rising, length trainSteps; the first is sigma_min, the last sigma_max. */
+  readonly table: Float64Array
+  /** Sigma at training time t in 0..1, between the table's entries too: `table[i] = at((i + 1) / trainSteps)`. */
+  at(time: number): number
+}
+
 /** A noise schedule. */
 export interface Schedule {
   /** ComfyUI's name: 'simple', 'normal', 'karras', 'sgm_uniform', 'beta'. */
   readonly name: string
-  /** `steps + 1` falling sigmas, the last 0, from the model's table of noise levels (rising, length trainSteps). */
-  sigmas(steps: number, table: Float64Array): readonly number[]
+  /** `steps + 1` falling sigmas, the last 0 ('beta' leaves out a level that it would give twice). */
+  sigmas(steps: number, levels: NoiseLevels): readonly number[]
 }
 
 export interface SamplingRun {
