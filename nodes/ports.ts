@@ -8,8 +8,6 @@ import type { Spec } from './spec.ts'
 /** Latents to work on: samples f32 [B, C, h, w] (video: [B, C, F, h, w]), already in the sampler's scale. */
 export interface Latent {
   readonly samples: Tensor
-  /** Where to sample, [B, H, W] or [H, W], 1 = sample; absent = everywhere. */
-  readonly noise_mask?: Tensor
 }
 
 /** Port name to the immutable value on its links. */
