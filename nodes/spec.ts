@@ -87,7 +87,9 @@ function toNumber(value: unknown): number | null {
   return null
 }
 
+/** A received value for a message: short, and without calling anything the value brings along. */
 const shown = (value: unknown): string => {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
