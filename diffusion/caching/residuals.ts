@@ -1,0 +1,114 @@
+/** Residuals of computed evaluations, and the estimate of a skipped one's output from them. */
+import { add, axpy, meanAbs, meanAbsDifference, scale, sub, type Tensor } from '../tensor.ts'
+
+/** What the probe blocks and what all blocks added to the image tokens of one computed evaluation: [1, tokens, width] each. */
+export interface Anchor {
+  readonly probe: Tensor
+  readonly whole: Tensor
+}
+
+/** Limits of an extrapolation gain; a gain of 1 is the newest residual as it is. */
+export interface GainLimits {
+  readonly min: number
+  readonly max: number
+}
+
+/** An estimate of the tokens after the last block; `gain` is null when there was nothing to extrapolate from. */
+export interface Estimate {
+  readonly image: Tensor
+  readonly gain: number | null
+}
+
+/** Below this a change of the probe residual is rounding noise. */
+const TINY = 1e-30
+
+const clamp = (value: number, { min, max }: GainLimits): number =>
+  Number.isFinite(value) ? Math.min(Math.max(value, min), max) : 1
+
+/** mean|(p - x) - q|: how far this evaluation's probe residual is from `q`. */
+function residualDistance(p: Tensor, x: Tensor, q: Tensor): number {
+  let sum = 0
+  for (let i = 0; i < p.data.length; i++) sum += Math.abs(p.data[i]! - x.data[i]! - q.data[i]!)
+  return sum / p.data.length
+}
+
+/**
+ * DiCache's alignment (arXiv 2508.17356, dynamic cache trajectory alignment): x + older + gain (newer - older), the gain being
+ * mean|Q - Q_older| / mean|Q_newer - Q_older| of the probe residuals. Blind to sign, as published. A ratio that is not finite
+ * or whose denominator vanishes counts as 1.
+ */
+function align(x: Tensor, p: Tensor, older: Anchor, newer: Anchor, limits: GainLimits): Estimate {
+  const span = meanAbsDifference(newer.probe, older.probe)
+  const gain = span < TINY ? 1 : clamp(residualDistance(p, x, older.probe) / span, limits)
+  const image = new Float32Array(x.data.length)
+  const [a, b] = [older.whole.data, newer.whole.data]
+  for (let i = 0; i < image.length; i++) image[i] = x.data[i]! + a[i]! + gain * (b[i]! - a[i]!)
+  return { image: { data: image, shape: x.shape }, gain }
+}
+
+function dot(a: Tensor, b: Tensor): number {
+  let sum = 0
+  for (let i = 0; i < a.data.length; i++) sum += a.data[i]! * b.data[i]!
+  return sum
+}
+
+/** Solves the symmetric positive definite system `matrix` c = `right` by elimination; overwrites both. */
+function solve(matrix: number[][], right: number[]): number[] {
+  const n = right.length
+  for (let k = 0; k < n; k++)
+    for (let i = k + 1; i < n; i++) {
+      const factor = matrix[i]![k]! / matrix[k]![k]!
+      for (let j = k; j < n; j++) matrix[i]![j]! -= factor * matrix[k]![j]!
+      right[i]! -= factor * right[k]!
+    }
+  for (let k = n - 1; k >= 0; k--) {
+    for (let j = k + 1; j < n; j++) right[k]! -= matrix[k]![j]! * right[j]!
+    right[k]! /= matrix[k]![k]!
+  }
+  return right
+}
+
+/** Part of the squared length of the steps that is added to the diagonal, so that steps in one direction share their weight. */
+const RIDGE = 1e-6
+
+/** Weights c that bring sum c_i steps_i nearest to `target` in the least-squares sense. */
+function fitWeights(steps: readonly Tensor[], target: Tensor): number[] {
+  const gram = steps.map((a) => steps.map((b) => dot(a, b)))
+  const ridge = RIDGE * gram.reduce((sum, line, i) => sum + line[i]!, 0) + TINY
+  gram.forEach((line, i) => (line[i]! += ridge))
+  return solve(
+    gram,
+    steps.map((step) => dot(step, target)),
+  )
+}
+
+const stepsBetween = (anchors: readonly Anchor[], kind: keyof Anchor): Tensor[] =>
+  anchors.slice(1).map((anchor, i) => sub(anchor[kind], anchors[i]![kind]))
+
+/**
+ * The alignment over more than two anchors (ours, not the paper's). This evaluation's way from the newest probe residual is
+ * fitted, by least squares, as a sum of the steps between neighbouring anchors' probe residuals; the same sum of the steps
+ * between their whole residuals is added to the newest. Unlike the published ratio it sees directions. The gain reported is
+ * 1 + mean|step taken| / mean|newest step|, and a longer step than `max` allows is shortened to it.
+ */
+function fit(x: Tensor, p: Tensor, anchors: readonly Anchor[], limits: GainLimits): Estimate {
+  const newest = anchors[anchors.length - 1]!
+  const weights = fitWeights(stepsBetween(anchors, 'probe'), sub(sub(p, x), newest.probe))
+  const steps = stepsBetween(anchors, 'whole')
+  const step = steps.reduce((sum, one, i) => axpy(sum, weights[i]!, one), scale(newest.whole, 0))
+  const length = meanAbs(step) / meanAbs(steps[steps.length - 1]!)
+  const gain = clamp(1 + length, limits)
+  const share = Number.isFinite(length) && length > 0 ? (gain - 1) / length : 0
+  return { image: axpy(add(x, newest.whole), share, step), gain }
+}
+
+/**
+ * Tokens after the last block from the tokens before the first (`x`), those after the probe (`p`) and one or more `anchors`,
+ * oldest first: one anchor is reused as it is, two are aligned, more are fitted.
+ */
+export function estimateOutput(x: Tensor, p: Tensor, anchors: readonly Anchor[], limits: GainLimits): Estimate {
+  const [newest, older] = [anchors.at(-1), anchors.at(-2)]
+  if (!newest) throw new Error('estimateOutput: expected at least one anchor')
+  if (!older) return { image: add(x, newest.whole), gain: null }
+  return anchors.length === 2 ? align(x, p, older, newest, limits) : fit(x, p, anchors, limits)
+}

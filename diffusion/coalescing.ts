@@ -1,0 +1,145 @@
+/** Joins the calls that samples and branches make at the same time for one part of a transformer into one run over a batch. */
+import { setImmediate } from 'node:timers/promises'
+import type { Part, Rows, Transformer } from './families/contract.ts'
+import { row, sizeOf, type Tensor } from './tensor.ts'
+
+/** What a row has cost so far. */
+export interface Spent {
+  blocks: number
+  milliseconds: number
+}
+
+/** One row waiting to be run: tensors with a leading extent of 1. */
+interface Request {
+  readonly part: Part
+  readonly rows: Rows
+  readonly shared: Rows
+  /** Place in the batch: rows of one group are joined in this order, so that their memory keeps lying side by side. */
+  readonly slot: number
+  readonly spent: Spent
+  resolve(rows: Rows): void
+  reject(error: unknown): void
+}
+
+/** A sampling run was cancelled; nothing of it may be used. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError'
+}
+
+/** Order of parts within an evaluation: earlier ones run first, so that rows which skip wait for the others at the head. */
+const stage = (part: Part): number => (part.kind === 'embed' ? -1 : part.kind === 'blocks' ? part.from : Infinity)
+
+const samePart = (a: Part, b: Part): boolean =>
+  a.kind === b.kind && (a.kind !== 'blocks' || b.kind !== 'blocks' || (a.from === b.from && a.to === b.to))
+
+/** Same names, and per name the same shape but for the batch extent. */
+function sameShapes(a: Rows, b: Rows): boolean {
+  const names = Object.keys(a)
+  if (names.length !== Object.keys(b).length) return false
+  return names.every((name) => {
+    const [x, y] = [a[name]!.shape, b[name]?.shape]
+    return y?.length === x.length && x.every((extent, axis) => axis === 0 || extent === y[axis])
+  })
+}
+
+const sameShared = (a: Rows, b: Rows): boolean =>
+  a === b ||
+  (Object.keys(a).length === Object.keys(b).length && Object.keys(a).every((name) => a[name]!.data === b[name]?.data))
+
+const together = (a: Request, b: Request): boolean =>
+  samePart(a.part, b.part) && sameShared(a.shared, b.shared) && sameShapes(a.rows, b.rows)
+
+/** Whether each part begins in memory where the one before it ends. */
+const contiguous = (parts: readonly Tensor[]): boolean =>
+  parts.every((part, i) => {
+    const before = parts[i - 1]?.data
+    return (
+      !before || (before.buffer === part.data.buffer && before.byteOffset + before.byteLength === part.data.byteOffset)
+    )
+  })
+
+/** Stacks rows along the batch; rows that were split from one batch are joined without copying. */
+export function joinRows(parts: readonly Tensor[]): Tensor {
+  const first = parts[0]!
+  if (parts.length === 1) return first
+  const shape = [parts.length, ...first.shape.slice(1)]
+  if (contiguous(parts))
+    return { data: new Float32Array(first.data.buffer, first.data.byteOffset, sizeOf(shape)), shape }
+  const data = new Float32Array(sizeOf(shape))
+  parts.forEach((part, i) => data.set(part.data, i * first.data.length))
+  return { data, shape }
+}
+
+const joinAll = (group: readonly Request[]): Rows => {
+  const first = group[0]!.rows
+  if (group.length === 1) return first
+  return Object.fromEntries(Object.keys(first).map((name) => [name, joinRows(group.map((one) => one.rows[name]!))]))
+}
+
+const splitAll = (rows: Rows, index: number, count: number): Rows =>
+  count === 1 ? rows : Object.fromEntries(Object.entries(rows).map(([name, tensor]) => [name, row(tensor, index)]))
+
+/** The transformer of one sampling run, called one row at a time. */
+export class CoalescingQueue {
+  readonly #transformer: Transformer
+  readonly #signal: AbortSignal
+  #waiting: Request[] = []
+  #draining = false
+  /** After a failure nothing more is run for this sampling run. */
+  #failure: { readonly error: unknown } | null = null
+
+  constructor(transformer: Transformer, signal: AbortSignal) {
+    this.#transformer = transformer
+    this.#signal = signal
+  }
+
+  /** Runs `part` on one row, together with whatever else is asked for before the caller's microtasks have drained. */
+  run(part: Part, rows: Rows, shared: Rows, slot: number, spent: Spent): Promise<Rows> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ part, rows, shared, slot, spent, resolve, reject })
+      if (this.#draining) return
+      this.#draining = true
+      void this.#drain()
+    })
+  }
+
+  async #drain(): Promise<void> {
+    // After each run the woken rows get the chance to ask for their next part, and then join those still waiting for it.
+    for (await setImmediate(); this.#waiting.length > 0; await setImmediate()) {
+      const group = this.#takeGroup()
+      try {
+        this.#check()
+        await this.#runGroup(group)
+      } catch (error) {
+        this.#failure ??= { error }
+        for (const one of [...group, ...this.#waiting.splice(0)]) one.reject(error)
+      }
+    }
+    this.#draining = false
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.error
+    if (this.#signal.aborted) throw new InterruptedError('sampling was interrupted')
+  }
+
+  /** Removes the rows that wait for the earliest part and fit the first of them. */
+  #takeGroup(): Request[] {
+    const first = this.#waiting.reduce((a, b) => (stage(b.part) < stage(a.part) ? b : a))
+    const group = this.#waiting.filter((one) => together(first, one)).sort((a, b) => a.slot - b.slot)
+    this.#waiting = this.#waiting.filter((one) => !group.includes(one))
+    return group
+  }
+
+  async #runGroup(group: readonly Request[]): Promise<void> {
+    const { part, shared } = group[0]!
+    const began = performance.now()
+    const output = await this.#transformer.run(part, joinAll(group), shared)
+    const milliseconds = (performance.now() - began) / group.length
+    group.forEach((one, i) => {
+      one.spent.milliseconds += milliseconds
+      if (part.kind === 'blocks') one.spent.blocks += part.to - part.from
+      one.resolve(splitAll(output, i, group.length))
+    })
+  }
+}

@@ -1,0 +1,127 @@
+/** One sampling run: noise to samples, by a sampler, over a guided denoiser, with or without a cache. */
+import { buildReport } from './caching/report.ts'
+import type { Branch, CacheConfiguration, Denoiser } from './caching/contract.ts'
+import type { ReportRow } from './caching/report-types.ts'
+import { openDenoiser } from './denoiser.ts'
+import type { Conditioning } from './families/contract.ts'
+import { branchesFor, guided, type Evaluator } from './guidance/classifier-free.ts'
+import type { SamplingResult, SamplingRun } from './sampling-types.ts'
+import { scale, sizeOf, zip, type Tensor } from './tensor.ts'
+
+const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+
+function faultsOfConditioning(run: SamplingRun): string[] {
+  const lists: readonly (readonly [string, readonly Conditioning[]])[] =
+    run.guidance === 1
+      ? [['positive', run.positive]]
+      : [
+          ['positive', run.positive],
+          ['negative', run.negative],
+        ]
+  return lists
+    .filter(([, list]) => list.length !== 1)
+    .map(
+      ([name, list]) =>
+        `${name}: expected one conditioning, received ${list.length}; combined prompts are not supported`,
+    )
+}
+
+function faultsOfSigmas(sigmas: readonly number[]): string[] {
+  if (sigmas.length === 0) return []
+  if (sigmas.length === 1) return ['sigmas: expected at least two noise levels, received one']
+  const falling = sigmas.every((sigma, i) => i === 0 || sigma < sigmas[i - 1]!)
+  const inRange = sigmas.every((sigma) => sigma >= 0 && sigma <= 1)
+  return falling && inRange ? [] : [`sigmas: expected falling values from 0 to 1, received ${shapeText(sigmas)}`]
+}
+
+function faultsOf(run: SamplingRun): string[] {
+  const { latent, noise, model } = run
+  const channels = model.latent.channels
+  return [
+    ...faultsOfConditioning(run),
+    ...faultsOfSigmas(run.sigmas),
+    ...(latent.shape.length === noise.shape.length && latent.shape.every((extent, axis) => extent === noise.shape[axis])
+      ? []
+      : [`noise: expected the latent's shape ${shapeText(latent.shape)}, received ${shapeText(noise.shape)}`]),
+    ...(sizeOf(latent.shape) > 0
+      ? []
+      : [`latent: expected at least one value, received the shape ${shapeText(latent.shape)}`]),
+    ...(latent.shape[1] === channels
+      ? []
+      : [`latent: this model takes ${channels} channels, received ${latent.shape[1]} in ${shapeText(latent.shape)}`]),
+    ...(Number.isFinite(run.guidance) ? [] : [`guidance: expected a finite scale, received ${run.guidance}`]),
+  ]
+}
+
+/** The state of a flow model at `sigma`: sigma noise + (1 - sigma) clean. */
+const startLatent = ({ latent, noise }: SamplingRun, sigma: number): Tensor =>
+  zip(latent, noise, (clean, random) => sigma * random + (1 - sigma) * clean)
+
+/** Evaluators for every sample: a cache's, or the plain forward pass. */
+function evaluatorsFor(cache: CacheConfiguration | null, denoiser: Denoiser, samples: number): Evaluator[] {
+  const start = cache?.bind(denoiser.facts)
+  return Array.from({ length: samples }, (): Evaluator => {
+    const evaluate = start?.()
+    if (evaluate) return (call) => evaluate(call, denoiser)
+    return async (call) => {
+      const answer = async (branch: Branch) =>
+        [branch, { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }] as const
+      return new Map(await Promise.all(call.branches.map(answer)))
+    }
+  })
+}
+
+/** The conditioning of each branch that a run evaluates. */
+function conditioningOf(run: SamplingRun, branches: readonly Branch[]): Map<Branch, Conditioning> {
+  return new Map(branches.map((branch) => [branch, (branch === 'cond' ? run.positive : run.negative)[0]!]))
+}
+
+/**
+ * Runs a sampler from `sigmas[0]` to the last sigma. With no sigmas (denoise 0) the latent comes back as it is. Throws one
+ * error that lists every fault of its arguments, UnmetNeedsError when the model cannot serve the cache, InterruptedError
+ * soon after `signal` is aborted.
+ */
+export async function sample(run: SamplingRun): Promise<SamplingResult> {
+  const faults = faultsOf(run)
+  if (faults.length > 0) throw new Error(`sampling: ${faults.join('; ')}`)
+  const { model, sampler, sigmas, latent } = run
+  const cache = run.cache ?? model.cache ?? null
+  const branches = branchesFor(run.guidance)
+  const samples = latent.shape[0]!
+  const total = sampler.evaluations(sigmas)
+  const rows: ReportRow[] = []
+  const began = performance.now()
+  const finish = (result: Tensor): SamplingResult => {
+    const seconds = (performance.now() - began) / 1000
+    const { family, depth } = model.transformer.facts
+    const facts = { family, depth, evaluations: total, samples, branches, seconds }
+    return { samples: result, report: buildReport(cache, facts, rows) }
+  }
+  if (sigmas.length === 0) return finish(latent)
+
+  const { denoiser, takeSpent } = await openDenoiser(
+    model.transformer,
+    conditioningOf(run, branches),
+    latent.shape.slice(1),
+    samples,
+    run.signal,
+  )
+  const denoise = guided({
+    evaluators: evaluatorsFor(cache, denoiser, samples),
+    scale: run.guidance,
+    firstSigma: sigmas[0]!,
+    total,
+    spent: takeSpent,
+    onRows: (fresh) => {
+      rows.push(...fresh)
+      run.onRows?.(fresh)
+    },
+  })
+  const steps = sigmas.length - 1
+  const end = await sampler.sample(denoise, startLatent(run, sigmas[0]!), sigmas, (done, denoised) =>
+    run.onStep?.(done, steps, denoised),
+  )
+  // Left at a noise level above 0, the clean part is brought back to its own scale, as ComfyUI does.
+  const last = sigmas[steps]!
+  return finish(last === 0 ? end : scale(end, 1 / (1 - last)))
+}

@@ -1,0 +1,275 @@
+/** DiCache (arXiv 2508.17356): the first blocks run as a probe; while it has hardly drifted, the rest is estimated. */
+import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import {
+  configure,
+  UnmetNeedsError,
+  type Branch,
+  type CacheMethod,
+  type Call,
+  type Denoiser,
+  type Evaluated,
+  type Hidden,
+} from '../../diffusion/caching/contract.ts'
+import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
+import { estimateOutput, type Anchor, type GainLimits } from '../../diffusion/caching/residuals.ts'
+import { meanAbs, meanAbsDifference, sub, type Tensor } from '../../diffusion/tensor.ts'
+import { defineNode } from '../define.ts'
+import { choice, float, int, toggle, type Values } from '../spec.ts'
+
+const inputs = {
+  preset: choice(['custom', 'paper', 'official-flux', 'official-hunyuan', 'official-wan'], {
+    default: 'custom',
+    help:
+      'custom uses the knobs below. The others are what the authors describe or released, and override every knob but ' +
+      'enabled (and threshold 0, which is always off). paper takes its threshold from the knob on models the paper does not name.',
+  }),
+  enabled: toggle({ default: true, help: 'Off computes everything: exactly the picture of a run without this node.' }),
+  threshold: float({
+    default: 0.2,
+    min: 0,
+    max: 10,
+    step: 0.01,
+    round: 0.001,
+    help: 'Summed drift of the probe at which everything is computed again. Higher is faster and less faithful; 0 is off. 0.2 was tuned on the shipped model at 30 steps; FLUX.1-dev wants about 0.4.',
+  }),
+  warm_up: float({
+    default: 0.2,
+    min: 0,
+    max: 1,
+    step: 0.05,
+    help: 'Share of the model evaluations at the start that is always computed. The layout of a picture is settled there.',
+  }),
+  probe_depth: int({
+    default: 1,
+    min: 1,
+    max: 64,
+    help: 'Blocks that run at every evaluation. A deeper probe judges better, and every skipped step costs this many blocks.',
+  }),
+  history: int({
+    default: 2,
+    min: 1,
+    max: 8,
+    help: 'Computed evaluations kept: 1 reuses the newest residual, 2 extrapolates from two as published, more fits a direction through all of them. Each keeps two token tensors per sample and branch.',
+  }),
+  drift: choice(['probe', 'probe - input'], {
+    default: 'probe',
+    help: "What counts as drift: the relative change of the probe's output, or how much that differs from its input's change (needs a threshold about five times smaller).",
+  }),
+  force_last: toggle({ default: true, help: 'Always compute the last evaluation, which sets the finest detail.' }),
+  max_gain: float({
+    default: 1.5,
+    min: 1,
+    max: 10,
+    step: 0.1,
+    help: 'Furthest extrapolation past the newest residual, as a multiple of the distance between the last two; 1 reuses it unchanged.',
+  }),
+  start: float({ default: 0, min: 0, max: 1, help: 'Share of the noise range after which skipping may begin.' }),
+  end: float({
+    default: 1,
+    min: 0,
+    max: 1,
+    help: 'Share of the noise range after which everything is computed again.',
+  }),
+}
+
+export type DiCacheParams = Values<typeof inputs>
+
+/** Everything a preset fixes; what the knobs cannot say stands here only. */
+interface Rules extends Forcing {
+  readonly threshold: number
+  /** 'below' skips while the sum is < threshold, 'at-most' while it is <= threshold. */
+  readonly comparison: 'below' | 'at-most'
+  readonly probeDepth: number
+  readonly history: number
+  readonly drift: DiCacheParams['drift']
+  readonly gain: GainLimits
+}
+
+const custom = (params: DiCacheParams): Rules => ({
+  threshold: params.threshold,
+  comparison: 'below',
+  warmUp: params.warm_up,
+  warmUpRule: 'through',
+  forceLast: params.force_last,
+  start: params.start,
+  end: params.end,
+  probeDepth: params.probe_depth,
+  history: params.history,
+  drift: params.drift,
+  gain: { min: 1, max: params.max_gain },
+})
+
+const published = { start: 0, end: 1, probeDepth: 1, history: 2, drift: 'probe' } as const
+const officialFlux: Rules = {
+  ...published,
+  threshold: 0.4,
+  comparison: 'below',
+  warmUp: 0.2,
+  warmUpRule: 'through',
+  forceLast: true,
+  gain: { min: 1, max: 1.5 },
+}
+const officialHunyuan: Rules = {
+  ...officialFlux,
+  threshold: 0.1,
+  comparison: 'at-most',
+  warmUpRule: 'before',
+  forceLast: false,
+}
+const officialWan: Rules = {
+  ...officialFlux,
+  threshold: 0.08,
+  warmUpRule: 'before-interleaved',
+  forceLast: false,
+  gain: { min: 1, max: 2 },
+}
+
+/** The paper's thresholds (its table 1), by family. */
+const PAPER_THRESHOLDS: Readonly<Record<string, number>> = { flux: 0.4, 'hunyuan-video': 0.1, wan: 0.2 }
+
+/** The paper's loop: no warm-up beyond the first step, the plain ratio as gain. */
+const paper = (params: DiCacheParams, family: string): Rules => ({
+  ...officialHunyuan,
+  threshold: PAPER_THRESHOLDS[family] ?? params.threshold,
+  warmUp: 0,
+  gain: { min: 0, max: Infinity },
+})
+
+const PRESETS: Readonly<Record<DiCacheParams['preset'], (params: DiCacheParams, family: string) => Rules>> = {
+  custom,
+  paper,
+  'official-flux': () => officialFlux,
+  'official-hunyuan': () => officialHunyuan,
+  'official-wan': () => officialWan,
+}
+
+const isOff = ({ enabled, threshold }: DiCacheParams): boolean => !enabled || threshold === 0
+
+/** Tokens of an earlier evaluation and their mean magnitude. */
+interface Measured {
+  readonly tokens: Tensor
+  readonly size: number
+}
+
+/** The tokens around the probe at one evaluation; the input is kept only where the drift measure asks for it. */
+interface Seen {
+  readonly index: number
+  readonly input: Measured | null
+  readonly probe: Measured
+}
+
+/** State of one guidance branch. The gate compares with the evaluation before; the anchors are the last computed ones. */
+interface BranchState {
+  seen: Seen | null
+  accumulated: number
+  anchors: readonly Anchor[]
+}
+
+interface State {
+  readonly rules: Rules
+  readonly branches: PerBranch<BranchState>
+}
+
+/** What the gate found: why the rest must be computed, or how far the probe has drifted. */
+type Verdict = { readonly forced: string } | { readonly drift: number; readonly accumulated: number }
+
+/** mean|now - before| / mean|before|; not finite when there was nothing before. */
+const change = (now: Tensor, { tokens, size }: Measured): number => meanAbsDifference(now, tokens) / size
+
+const driftSince = (before: Seen, input: Tensor, probe: Tensor): number =>
+  before.input ? Math.abs(change(probe, before.probe) - change(input, before.input)) : change(probe, before.probe)
+
+function judge(call: Call, branch: Branch, input: Tensor, probe: Tensor, state: BranchState, rules: Rules): Verdict {
+  const forced = forcedBecause(call, branch, rules)
+  if (forced !== null) return { forced }
+  // A branch that sat an evaluation out has nothing to compare with.
+  if (state.seen?.index !== call.index - 1 || state.anchors.length === 0) return { forced: 'no-anchor' }
+  const drift = driftSince(state.seen, input, probe)
+  return Number.isFinite(drift) ? { drift, accumulated: state.accumulated + drift } : { forced: 'non-finite' }
+}
+
+/** Copies, so that no buffer of the runtime is kept or relied on. */
+const measure = ({ data, shape }: Tensor): Measured => {
+  const tokens = { data: data.slice(), shape }
+  return { tokens, size: meanAbs(tokens) }
+}
+
+/** Null when the tokens are not finite: nothing can be compared with them. */
+function remember(call: Call, input: Tensor, probe: Tensor, { drift }: Rules): Seen | null {
+  const seen = { index: call.index, input: drift === 'probe' ? null : measure(input), probe: measure(probe) }
+  return Number.isFinite(seen.probe.size + (seen.input?.size ?? 0)) ? seen : null
+}
+
+function pushAnchor(anchors: readonly Anchor[], anchor: Anchor, history: number): readonly Anchor[] {
+  const finite = Number.isFinite(meanAbs(anchor.probe)) && Number.isFinite(meanAbs(anchor.whole))
+  return finite ? [...anchors, anchor].slice(-history) : anchors
+}
+
+const mayReuse = (accumulated: number, { threshold, comparison }: Rules): boolean =>
+  comparison === 'below' ? accumulated < threshold : accumulated <= threshold
+
+/** The rest of the blocks, from the probe; they give the newest anchor. */
+async function compute(denoiser: Denoiser, input: Hidden, probe: Hidden, state: BranchState, rules: Rules) {
+  const output = await denoiser.blocks(probe, rules.probeDepth, denoiser.facts.depth)
+  const anchor = { probe: sub(probe.image, input.image), whole: sub(output.image, input.image) }
+  state.anchors = pushAnchor(state.anchors, anchor, rules.history)
+  state.accumulated = 0
+  return denoiser.head(output)
+}
+
+async function evaluateBranch(
+  call: Call,
+  branch: Branch,
+  denoiser: Denoiser,
+  state: BranchState,
+  rules: Rules,
+): Promise<Evaluated> {
+  const input = await denoiser.embed(call, branch)
+  const probe = await denoiser.blocks(input, 0, rules.probeDepth)
+  const verdict = judge(call, branch, input.image, probe.image, state, rules)
+  state.seen = remember(call, input.image, probe.image, rules)
+  if ('forced' in verdict) {
+    const prediction = await compute(denoiser, input, probe, state, rules)
+    return { prediction, trace: { decision: 'full', forced: verdict.forced } }
+  }
+  if (!mayReuse(verdict.accumulated, rules)) {
+    const prediction = await compute(denoiser, input, probe, state, rules)
+    return { prediction, trace: { decision: 'resumed', ...verdict } }
+  }
+  state.accumulated = verdict.accumulated
+  const { image, gain } = estimateOutput(input.image, probe.image, state.anchors, rules.gain)
+  const prediction = await denoiser.head({ ...input, image })
+  return { prediction, trace: { decision: 'skipped', ...verdict, ...(gain === null ? {} : { gain }) } }
+}
+
+export const dicache: CacheMethod<DiCacheParams, State> = {
+  id: 'DiCache',
+  needs(params, { family, depth }) {
+    if (isOff(params)) return {}
+    const { probeDepth } = PRESETS[params.preset](params, family)
+    if (probeDepth >= depth)
+      throw new UnmetNeedsError(
+        `DiCache: probe_depth ${probeDepth} leaves nothing to skip; the ${family} model has ${depth} blocks. Lower probe_depth.`,
+      )
+    return { cuts: [0, probeDepth, depth] }
+  },
+  start: (params, { family }) => ({
+    rules: PRESETS[params.preset](params, family),
+    branches: new PerBranch(() => ({ seen: null, accumulated: 0, anchors: [] })),
+  }),
+  evaluate: (call, denoiser, { rules, branches }, params) =>
+    eachBranch(call, async (branch) =>
+      isOff(params)
+        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
+        : evaluateBranch(call, branch, denoiser, branches.of(branch), rules),
+    ),
+}
+
+export default defineNode({
+  type: 'DiCache',
+  category: 'caching',
+  help: 'Skips most of the model at steps where a shallow probe says that little has changed. Connect it to a sampler.',
+  inputs,
+  outputs: { CACHE: 'CACHE' },
+  run: (values) => ({ CACHE: configure(dicache, values) }),
+})
