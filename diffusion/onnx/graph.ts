@@ -27,7 +27,6 @@ export interface Model {
   /** Folder that the locations of the external data are relative to: the root of the file system. */
   readonly weightRoot: string
   readonly inputs: readonly string[]
-  readonly outputs: readonly string[]
 }
 
 type GraphInit = Exclude<MessageInitShape<typeof ModelProtoSchema>['graph'], undefined>
@@ -35,6 +34,8 @@ type Part<K extends keyof GraphProto> = NonNullable<GraphInit[K & keyof GraphIni
 
 const OPSET = 23n
 const IR_VERSION = 10n
+/** Stands before the names of outputs in the file, so that a graph can give back what it takes under the same name. */
+export const OUTPUT_PREFIX = 'out:'
 const MICROSOFT = 'com.microsoft'
 
 const ELEMENT: Partial<Record<Dtype, DataType>> = {
@@ -102,8 +103,8 @@ export class Graph {
 
   /** Makes `value` a float32 output under `name`. */
   output(name: string, value: Value, dims: readonly (number | string)[]): void {
-    this.#nodes.push({ opType: 'Identity', input: [value.name], output: [name] })
-    this.#outputs.push(valueInfo(name, DataType.FLOAT, dims))
+    this.#nodes.push({ opType: 'Identity', input: [value.name], output: [OUTPUT_PREFIX + name] })
+    this.#outputs.push(valueInfo(OUTPUT_PREFIX + name, DataType.FLOAT, dims))
   }
 
   /** A float32 view of a tensor in a file; 16- and 8-bit floats pass through a Cast. */
@@ -191,7 +192,6 @@ export class Graph {
       bytes: toBinary(ModelProtoSchema, model),
       weightRoot: this.#root ?? parse(process.cwd()).root,
       inputs: this.#inputs.map(({ name }) => name ?? ''),
-      outputs: this.#outputs.map(({ name }) => name ?? ''),
     }
   }
 }

@@ -2,7 +2,7 @@
 import { availableParallelism, freemem } from 'node:os'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { tensor, type Tensor } from '../tensor.ts'
-import type { Model } from './graph.ts'
+import { OUTPUT_PREFIX, type Model } from './graph.ts'
 
 /**
  * How weights are held. 'private': each session has its own float32 copy, cast and packed for the matrix product once at
@@ -93,7 +93,8 @@ export async function openSession(model: Model, mode: WeightMode, name: string):
       const outputs = await session.run(inputs).catch((error: unknown) => {
         throw new Error(`${name}: failed on ${describe(feeds)}: ${(error as Error).message}`)
       })
-      return Object.fromEntries(Object.entries(outputs).map(([key, value]) => [key, fromOrt(value as OrtTensor)]))
+      const named = Object.entries(outputs as Readonly<Record<string, OrtTensor>>)
+      return Object.fromEntries(named.map(([key, value]) => [key.slice(OUTPUT_PREFIX.length), fromOrt(value)]))
     },
     async release() {
       const closing = session

@@ -1,0 +1,35 @@
+/** What the folder of a model family exports, so that files of unknown origin can be recognised and opened. */
+import type { Weights } from '../onnx/weights.ts'
+import type { Transformer } from './contract.ts'
+
+/** A parsed JSON object, such as a `config.json`. */
+export type Json = Readonly<Record<string, unknown>>
+
+/** A transformer, and what its file says about how it is sampled when nothing else does. */
+export interface OpenedTransformer {
+  readonly transformer: Transformer
+  /** Channels of the latents it takes. */
+  readonly latentChannels: number
+  /** Static time shift when no scheduler configuration is at hand. */
+  readonly shift: number
+}
+
+/** How well a file fits one layout of one family. */
+export interface Fit {
+  /** Family and layout, for messages: 'flux (original keys)'. */
+  readonly label: string
+  /** Share of the tensors that the layout wants and the file has, 0..1; 1 fits. */
+  readonly share: number
+  /** What does not fit: 'x_embedder.weight: missing'. */
+  readonly misfits: readonly string[]
+  /** Only when `share` is 1. */
+  open(): OpenedTransformer
+}
+
+/** The default export of `families/<name>/family.ts`. */
+export interface Family {
+  /** The registry name that facts and reports carry: 'flux'. */
+  readonly name: string
+  /** One fit per layout that this family's checkpoints come in. `config` is the config.json beside the file, if any. */
+  fits(weights: Weights, config: Json | null): readonly Fit[]
+}

@@ -1,0 +1,136 @@
+/** A FLUX transformer in parts, on ONNX Runtime sessions that open when first needed. */
+import type { Facts } from '../../caching/contract.ts'
+import { chooseWeightMode, openSession, type Session, type WeightMode } from '../../onnx/session.ts'
+import type { Model } from '../../onnx/graph.ts'
+import { Segments } from '../../onnx/segments.ts'
+import { sizeOf, tensor, type Tensor } from '../../tensor.ts'
+import type { Conditioning, Part, Prepared, Rows, Transformer } from '../contract.ts'
+import { blocksGraph, embedGraph, headGraph, textGraph, type FluxParts } from './graphs.ts'
+import { rotaryTables, timeFeatures } from './tables.ts'
+
+/** Distilled guidance when no node sets it, as ComfyUI and diffusers have it. */
+const DEFAULT_GUIDANCE = 3.5
+/** Shapes whose tables are kept: the sizes and prompt lengths in use at one time are few. */
+const TABLES_KEPT = 8
+
+const float32Size = ({ weights }: FluxParts): number =>
+  [...weights.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
+
+/** Runs the graphs of `graphs.ts`; see `Transformer` for the shapes. */
+export class FluxTransformer implements Transformer {
+  readonly facts: Facts
+  readonly #parts: FluxParts
+  readonly #name: string
+  readonly #mode: WeightMode
+  readonly #blocks: Segments
+  readonly #outer = new Map<string, Promise<Session>>()
+  readonly #tables = new Map<string, Rows>()
+  #released = false
+
+  /** `name` stands in front of errors. */
+  constructor(parts: FluxParts, name: string, mode: WeightMode = chooseWeightMode(float32Size(parts))) {
+    const depth = parts.config.doubleBlocks + parts.config.singleBlocks
+    this.#parts = parts
+    this.#name = name
+    this.#mode = mode
+    this.#blocks = new Segments(depth, (from, to) =>
+      this.#open(blocksGraph(parts, from, to), `blocks ${from} to ${to}`),
+    )
+    const cuts = new Set(Array.from({ length: depth + 1 }, (_, i) => i))
+    this.facts = { family: 'flux', depth, cuts, modules: new Set() }
+  }
+
+  #open(model: Model, part: string): Promise<Session> {
+    if (this.#released) throw new Error(`${this.#name}: used after release`)
+    return openSession(model, this.#mode, `${this.#name}, ${part}`)
+  }
+
+  #session(part: string, graph: (parts: FluxParts) => Model): Promise<Session> {
+    const known = this.#outer.get(part)
+    if (known && !this.#released) return known
+    const opening = this.#open(graph(this.#parts), part)
+    this.#outer.set(part, opening)
+    return opening
+  }
+
+  async prepare(conditioning: Conditioning, latentShape: readonly number[]): Promise<Prepared> {
+    const { tokens, pooled } = this.#checked(conditioning, latentShape)
+    const guidance = conditioning.extras['guidance'] ?? DEFAULT_GUIDANCE
+    const session = await this.#session('text', textGraph)
+    const features = this.#parts.config.guidance ? { guidance: timeFeatures([guidance]) } : {}
+    const rows = await session.run({ tokens, pooled, ...features })
+    return { rows, shared: this.#sharedFor(latentShape, tokens.shape[1] ?? 0) }
+  }
+
+  #checked({ tokens, pooled }: Conditioning, latentShape: readonly number[]): { tokens: Tensor; pooled: Tensor } {
+    const { textWidth, pooledWidth, patchChannels } = this.#parts.config
+    const [channels, height = 0, width = 0] = latentShape
+    const faults: string[] = []
+    if (tokens.shape.length !== 3 || tokens.shape[2] !== textWidth)
+      faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${textWidth}]`)
+    if (pooled?.shape[1] !== pooledWidth)
+      faults.push(`pooled text is ${pooled ? `[${pooled.shape.join(', ')}]` : 'absent'}, expected [1, ${pooledWidth}]`)
+    if (channels !== patchChannels / 4 || latentShape.length !== 3)
+      faults.push(`the latent is [${latentShape.join(', ')}], expected [${patchChannels / 4}, H, W]`)
+    if (height < 2 || width < 2 || height % 2 !== 0 || width % 2 !== 0)
+      faults.push(`the latent's sides ${height} x ${width} must be even`)
+    if (faults.length > 0 || !pooled) throw new Error(`${this.#name}: ${faults.join('; ')}`)
+    return { tokens, pooled }
+  }
+
+  /** The same object for the same shapes, so that calls of several prompts and samples can run as one batch. */
+  #sharedFor([, height = 0, width = 0]: readonly number[], textTokens: number): Rows {
+    const key = `${height} ${width} ${textTokens}`
+    const [h, w] = [height / 2, width / 2]
+    const shared = this.#tables.get(key) ?? {
+      ...rotaryTables(this.#parts.config.axes, textTokens, h, w),
+      grid: tensor(Float32Array.of(h, w), [2]),
+    }
+    this.#tables.delete(key)
+    this.#tables.set(key, shared)
+    for (const oldest of [...this.#tables.keys()].slice(0, -TABLES_KEPT)) this.#tables.delete(oldest)
+    return shared
+  }
+
+  async run(part: Part, rows: Rows, shared: Rows): Promise<Rows> {
+    if (this.#released) throw new Error(`${this.#name}: used after release`)
+    if (part.kind === 'embed') return this.#embed(rows)
+    if (part.kind === 'head') return this.#head(rows, shared)
+    const { image, text, temb, ...rest } = this.#take(rows, ['image', 'text', 'temb'])
+    const { cos, sin } = this.#take(shared, ['cos', 'sin'])
+    const out = await this.#blocks.run([part.from, part.to], { image, text, temb }, { cos, sin })
+    return { ...rest, ...out }
+  }
+
+  #take<K extends string>(rows: Rows, names: readonly K[]): Record<K, Tensor> & Record<string, Tensor> {
+    const missing = names.filter((name) => !(name in rows))
+    if (missing.length > 0) throw new Error(`${this.#name}: rows without ${missing.join(', ')}`)
+    return rows as Record<K, Tensor> & Record<string, Tensor>
+  }
+
+  async #embed(rows: Rows): Promise<Rows> {
+    const { latent, sigma, vector, text } = this.#take(rows, ['latent', 'sigma', 'vector', 'text'])
+    const [batch = 0, channels = 0, height = 0, width = 0] = latent.shape
+    const patches = { data: latent.data, shape: [batch, channels, height / 2, 2, width / 2, 2] }
+    const session = await this.#session('embed', embedGraph)
+    return { ...(await session.run({ patches, time: timeFeatures(sigma.data), vector })), text }
+  }
+
+  async #head(rows: Rows, shared: Rows): Promise<Rows> {
+    const { image, temb } = this.#take(rows, ['image', 'temb'])
+    const [h = 0, w = 0] = this.#take(shared, ['grid']).grid.data
+    const channels = this.#parts.config.patchChannels / 4
+    const grid = { data: BigInt64Array.from([0, h, w, channels, 2, 2], BigInt), shape: [6] }
+    const session = await this.#session('head', headGraph)
+    const { prediction } = await session.run({ image, temb, grid })
+    return { prediction: tensor(prediction!.data, [image.shape[0] ?? 0, channels, 2 * h, 2 * w]) }
+  }
+
+  async release(): Promise<void> {
+    this.#released = true
+    const outer = await Promise.allSettled(this.#outer.values())
+    this.#outer.clear()
+    await Promise.all(outer.map((opened) => (opened.status === 'fulfilled' ? opened.value.release() : undefined)))
+    await this.#blocks.release()
+  }
+}
