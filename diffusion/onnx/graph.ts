@@ -107,23 +107,30 @@ export class Graph {
     this.#outputs.push(valueInfo(OUTPUT_PREFIX + name, DataType.FLOAT, dims))
   }
 
-  /** A float32 view of a tensor in a file; 16- and 8-bit floats pass through a Cast. */
-  weight(stored: StoredTensor): Value {
-    return this.#once(`weight ${stored.file}:${stored.offset}+${stored.length}[${stored.shape.join()}]`, () => {
-      const dataType = ELEMENT[stored.dtype]
+  /** A tensor in a file, in its own type: for tables that are gathered from before the cast. */
+  stored(tensor: StoredTensor): Value {
+    return this.#once(`stored ${tensor.file}:${tensor.offset}+${tensor.length}[${tensor.shape.join()}]`, () => {
+      const dataType = ELEMENT[tensor.dtype]
       if (dataType === undefined)
-        throw new Error(`${stored.file}: tensor '${stored.name}' is ${stored.dtype}, which is no weight's type`)
-      const name = this.#fresh(stored.name)
-      const root = this.#rootOf(stored)
-      const externalData = Object.entries({
-        location: relative(root, stored.file).split(sep).join('/'),
-        offset: String(stored.offset),
-        length: String(stored.length),
-      }).map(([key, value]) => ({ key, value }))
-      const dims = stored.shape.map(BigInt)
+        throw new Error(`${tensor.file}: tensor '${tensor.name}' is ${tensor.dtype}, which is no weight's type`)
+      const name = this.#fresh(tensor.name)
+      const location = relative(this.#rootOf(tensor), tensor.file).split(sep).join('/')
+      const place = { location, offset: String(tensor.offset), length: String(tensor.length) }
+      const externalData = Object.entries(place).map(([key, value]) => ({ key, value }))
+      const dims = tensor.shape.map(BigInt)
       this.#initializers.push({ name, dataType, dims, dataLocation: DataLocation.EXTERNAL, externalData })
-      return stored.dtype === 'F32' ? { name } : this.op('Cast', [{ name }], { to: DataType.FLOAT })
+      return { name }
     })
+  }
+
+  /** A tensor in a file as float32: other floats pass through a Cast. */
+  weight(tensor: StoredTensor): Value {
+    const stored = this.stored(tensor)
+    return tensor.dtype === 'F32' ? stored : this.#once(`cast ${stored.name}`, () => this.toFloat(stored))
+  }
+
+  toFloat(value: Value): Value {
+    return this.op('Cast', [value], { to: DataType.FLOAT })
   }
 
   /** A float32 constant. */

@@ -2,11 +2,6 @@
 import type { Graph, Value } from './graph.ts'
 import type { StoredTensor } from './weights.ts'
 
-/** Looks a tensor up by its full name, `attn.to_q.weight`; throws when there is none of that name. */
-export type Lookup = (name: string) => StoredTensor
-/** Like Lookup, for tensors that a layout may lack. */
-export type OptionalLookup = (name: string) => StoredTensor | null
-
 export interface Linear {
   /** [out, in]. */
   readonly weight: StoredTensor
@@ -76,3 +71,7 @@ export const upsampleNearest = (g: Graph, x: Value): Value =>
 /** Cuts the last axis (or `axis`) into pieces of these sizes. */
 export const split = (g: Graph, x: Value, sizes: readonly number[], axis = -1): readonly Value[] =>
   g.ops('Split', [x, g.ints(sizes)], { axis }, sizes.length)
+
+/** Rows of a table [n, width] at int64 `ids`; only the rows taken become float32. */
+export const embedding = (g: Graph, table: StoredTensor, ids: Value): Value =>
+  g.toFloat(g.op('Gather', [g.stored(table), ids], { axis: 0 }))

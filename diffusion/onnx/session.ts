@@ -17,6 +17,9 @@ const PRIVATE_LIMIT = 2 * 1024 ** 3
 export const chooseWeightMode = (float32Bytes: number): WeightMode =>
   float32Bytes <= Math.min(PRIVATE_LIMIT, freemem() / 4) ? 'private' : 'mapped'
 
+/** What a graph is made of: matrix products over tokens, or convolutions, which gain from a blocked memory layout. */
+export type GraphKind = 'tokens' | 'convolutions'
+
 /** A feed: float32, or int64 for shapes and indices. */
 export type Feed = Tensor | { readonly data: BigInt64Array; readonly shape: readonly number[] }
 
@@ -32,12 +35,12 @@ export interface Session {
  * Idle threads of a session's pool spin by default, and sessions beside each other then fight for the cores (12 sessions: 6.5
  * times slower). 'basic' folds casts and constants and nothing else: higher levels gain nothing on these graphs.
  */
-function options(model: Model, mode: WeightMode): InferenceSession.SessionOptions {
+function options(model: Model, mode: WeightMode, kind: GraphKind): InferenceSession.SessionOptions {
   const mapped = mode === 'mapped'
   return {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
-    graphOptimizationLevel: mapped ? 'disabled' : 'basic',
+    graphOptimizationLevel: kind === 'convolutions' ? 'all' : mapped ? 'disabled' : 'basic',
     intraOpNumThreads: availableParallelism(),
     interOpNumThreads: 1,
     enableCpuMemArena: !mapped,
@@ -78,10 +81,15 @@ const describe = (feeds: Readonly<Record<string, Feed>>): string =>
     .join(', ')
 
 /** Loads a graph; `name` stands in front of every error. */
-export async function openSession(model: Model, mode: WeightMode, name: string): Promise<Session> {
+export async function openSession(
+  model: Model,
+  mode: WeightMode,
+  name: string,
+  kind: GraphKind = 'tokens',
+): Promise<Session> {
   let session: InferenceSession | null
   try {
-    session = await InferenceSession.create(model.bytes, options(model, mode))
+    session = await InferenceSession.create(model.bytes, options(model, mode, kind))
   } catch (error) {
     throw new Error(`${name}: ONNX Runtime could not load the graph: ${(error as Error).message}`)
   }

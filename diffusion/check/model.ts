@@ -1,0 +1,36 @@
+/** Checks a model case: one folder with config.json, weights, inputs.safetensors and outputs.safetensors of one component. */
+import { join } from 'node:path'
+import { readJsonIfAny } from '../families/json.ts'
+import { checkAutoencoder } from './shared/autoencoder-model.ts'
+import type { Checker, CheckResult } from './shared/contract.ts'
+import { checkFlux } from './shared/flux-model.ts'
+import { checkClip, checkT5 } from './shared/text-model.ts'
+
+/** By `_class_name` (diffusers) or the first of `architectures` (transformers). */
+const BY_CLASS: Readonly<Record<string, (dir: string) => Promise<readonly CheckResult[]>>> = {
+  FluxTransformer2DModel: checkFlux,
+  AutoencoderKL: checkAutoencoder,
+  CLIPTextModel: checkClip,
+  T5EncoderModel: checkT5,
+}
+
+async function className(dir: string): Promise<string | null> {
+  const config = await readJsonIfAny(join(dir, 'config.json'))
+  const name = config?.['_class_name'] ?? (config?.['architectures'] as readonly unknown[] | undefined)?.[0]
+  return typeof name === 'string' ? name : null
+}
+
+export default {
+  kind: 'model',
+  /** Cases with a number of steps are whole sampling loops, another checker's. */
+  async matches(dir) {
+    const [name, about] = [await className(dir), await readJsonIfAny(join(dir, 'case.json'))]
+    return name !== null && about !== null && !('steps' in about)
+  },
+  async check(dir) {
+    const name = (await className(dir)) ?? ''
+    const check = BY_CLASS[name]
+    if (!check) throw new Error(`${dir}: no engine for ${name}; there is one for ${Object.keys(BY_CLASS).join(', ')}`)
+    return check(dir)
+  },
+} satisfies Checker
