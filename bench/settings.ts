@@ -1,6 +1,6 @@
 /** What the cache bench compares: DiCache at several settings, and the honest rival, fewer steps. */
-import type { CacheConfiguration } from '../diffusion/caching/contract.ts'
-import { dicacheConfiguration } from '../nodes/caching/dicache.ts'
+import { configure, type CacheConfiguration } from '../diffusion/caching/contract.ts'
+import dicacheNode, { dicache, type DiCacheParams } from '../nodes/caching/dicache.ts'
 
 /** One row of the table. */
 export interface Setting {
@@ -10,17 +10,23 @@ export interface Setting {
 }
 
 /** Thresholds with the published warm-up of 20 % of the steps, and without any. */
-const THRESHOLDS: readonly { readonly warmup: number; readonly thresholds: readonly number[] }[] = [
-  { warmup: 0.2, thresholds: [0.05, 0.1, 0.2, 0.3, 0.4] },
-  { warmup: 0, thresholds: [0.05, 0.1, 0.15, 0.2, 0.3] },
+const THRESHOLDS: readonly { readonly warm_up: number; readonly thresholds: readonly number[] }[] = [
+  { warm_up: 0.2, thresholds: [0.05, 0.1, 0.2, 0.3, 0.4] },
+  { warm_up: 0, thresholds: [0.05, 0.1, 0.15, 0.2, 0.3] },
 ]
 
-const dicache = (threshold: number, warmup: number, steps: number, more: object = {}): Setting => ({
-  name: `DiCache threshold ${threshold}, warm-up ${warmup}${Object.entries(more)
-    .map(([key, value]) => `, ${key} ${value}`)
-    .join('')}`,
+/** The knobs as the node declares them. */
+const DEFAULTS = Object.fromEntries(
+  Object.entries(dicacheNode.inputs).map(([name, input]) => [name, input.options(() => [])['default']]),
+) as unknown as DiCacheParams
+
+/** DiCache with the node's defaults, but for these knobs; the name lists them. */
+const withKnobs = (steps: number, knobs: Partial<DiCacheParams>): Setting => ({
+  name: `DiCache ${Object.entries(knobs)
+    .map(([knob, value]) => `${knob} ${value}`)
+    .join(', ')}`,
   steps,
-  cache: dicacheConfiguration({ threshold, warmup, ...more }),
+  cache: configure(dicache, { ...DEFAULTS, ...knobs }),
 })
 
 /** All settings for runs of `steps` steps; `quick` keeps one of each kind. */
@@ -30,11 +36,13 @@ export function settings(steps: number, quick: boolean): readonly Setting[] {
     steps: Math.round(steps * share),
     cache: null,
   })
-  if (quick) return [dicache(0.2, 0.2, steps), fewer(1 / 2)]
+  if (quick) return [withKnobs(steps, {}), fewer(1 / 2)]
   return [
-    ...THRESHOLDS.flatMap(({ warmup, thresholds }) => thresholds.map((threshold) => dicache(threshold, warmup, steps))),
-    dicache(0.2, 0.2, steps, { history: 1 }),
-    dicache(0.2, 0.2, steps, { history: 3 }),
+    ...THRESHOLDS.flatMap(({ warm_up, thresholds }) =>
+      thresholds.map((threshold) => withKnobs(steps, { threshold, warm_up })),
+    ),
+    withKnobs(steps, { threshold: 0.2, warm_up: 0.2, history: 1 }),
+    withKnobs(steps, { threshold: 0.2, warm_up: 0.2, history: 3 }),
     fewer(1 / 2),
     fewer(2 / 5),
     fewer(1 / 3),
