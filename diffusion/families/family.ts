@@ -1,16 +1,21 @@
 /** What the folder of a model family exports, so that files of unknown origin can be recognised and opened. */
 import type { Weights } from '../onnx/weights.ts'
-import type { Transformer } from './contract.ts'
+import type { TextEncoders, Transformer } from './contract.ts'
 
 /** A parsed JSON object, such as a `config.json`. */
 export type Json = Readonly<Record<string, unknown>>
+
+/** Something that holds sessions. */
+export interface Releasable {
+  release(): Promise<void>
+}
 
 /** A transformer, and what its file says about how it is sampled when nothing else does. */
 export interface OpenedTransformer {
   readonly transformer: Transformer
   /** Channels of the latents it takes. */
   readonly latentChannels: number
-  /** Static time shift when no scheduler configuration is at hand. */
+  /** Static time shift when no scheduler configuration says otherwise. */
   readonly shift: number
 }
 
@@ -20,7 +25,7 @@ export interface Fit {
   readonly label: string
   /** Share of the tensors that the layout wants and the file has, 0..1; 1 fits. */
   readonly share: number
-  /** What does not fit: 'x_embedder.weight: missing'. */
+  /** What does not fit: 'x_embedder.weight: missing, expected [64, 32]'. */
   readonly misfits: readonly string[]
   /** Only when `share` is 1. */
   open(): OpenedTransformer
@@ -30,6 +35,10 @@ export interface Fit {
 export interface Family {
   /** The registry name that facts and reports carry: 'flux'. */
   readonly name: string
+  /** `_class_name` in the model_index.json of its diffusers folders. */
+  readonly pipeline: string
   /** One fit per layout that this family's checkpoints come in. `config` is the config.json beside the file, if any. */
   fits(weights: Weights, config: Json | null): readonly Fit[]
+  /** Opens the text encoders of a diffusers folder. */
+  openText(folder: string): Promise<TextEncoders & Releasable>
 }

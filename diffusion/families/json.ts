@@ -1,6 +1,13 @@
 /** Reading configuration files: fields by name and type, all faults of a file in one error. */
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import type { Json } from './family.ts'
+
+/** Whether something is at `path`. */
+export const fileExists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
 
 /** Parses a JSON file that must hold an object; the error names the file. */
 export async function readJson(path: string): Promise<Json> {

@@ -11,6 +11,8 @@ export interface CheckResult {
   /** Largest `maxAbs` that passes. */
   readonly bar: number
   readonly pass: boolean
+  /** The case asks for something this program does not have yet: listed, and neither a success nor a failure. */
+  readonly unsupported?: boolean
   /** One line per compared tensor, or why it failed. */
   readonly details: readonly string[]
 }

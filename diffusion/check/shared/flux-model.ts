@@ -1,7 +1,7 @@
 /** Compares a FLUX transformer with its reference: output, and the state between any two blocks by way of cuts. */
-import { access } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Prepared, Rows } from '../../families/contract.ts'
+import { fileExists } from '../../families/json.ts'
 import { concatRows } from '../../tensor.ts'
 import { Comparison } from './compare.ts'
 import type { CheckResult } from './contract.ts'
@@ -58,9 +58,7 @@ async function checkFile(dir: string, file: string, label: string): Promise<Chec
 export async function checkFlux(dir: string): Promise<readonly CheckResult[]> {
   const results = [await checkFile(dir, 'diffusion_pytorch_model.safetensors', '')]
   const original = 'original_keys.safetensors'
-  const exists = await access(join(dir, original)).then(
-    () => true,
-    () => false,
-  )
-  return exists ? [...results, await checkFile(dir, original, ' (original keys)')] : results
+  return (await fileExists(join(dir, original)))
+    ? [...results, await checkFile(dir, original, ' (original keys)')]
+    : results
 }

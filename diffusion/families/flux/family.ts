@@ -4,6 +4,7 @@ import type { StoredTensor, Weights } from '../../onnx/weights.ts'
 import type { Family, Fit, Json } from '../family.ts'
 import { inferFluxConfig, parseFluxConfig, type FluxConfig } from './config.ts'
 import { locateFlux, type FluxLayout } from './keys.ts'
+import { openFluxText } from './text.ts'
 import { FluxTransformer } from './transformer.ts'
 
 /** What ComfyUI and others put in front of every key of a transformer inside a larger checkpoint. */
@@ -43,6 +44,8 @@ function configOf(weights: Weights, json: Json | null): FluxConfig | null {
 
 export default {
   name: 'flux',
+  pipeline: 'FluxPipeline',
+  openText: openFluxText,
   fits(weights: Weights, json: Json | null): readonly Fit[] {
     const config = configOf(weights, json)
     if (!config) {

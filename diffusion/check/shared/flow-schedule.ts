@@ -1,0 +1,64 @@
+/** What diffusers' flow-matching schedulers make of a scheduler_config.json: noise levels, timesteps and the solver. */
+import type { Json } from '../../families/family.ts'
+import { timeShift } from '../../noise-levels.ts'
+import euler from '../../samplers/euler.ts'
+import { multistep } from '../../samplers/dpmpp-2m.ts'
+import type { Sampler } from '../../sampling-types.ts'
+import { karrasLevels } from '../../schedules/karras.ts'
+
+/** One schedule of a run: `timesteps[i]` is what the model is told at `sigmas[i]`; the last sigma is 0. */
+export interface FlowSchedule {
+  readonly sigmas: readonly number[]
+  readonly timesteps: readonly number[]
+  readonly sampler: Sampler
+}
+
+/** `count` values from `first` to `last`, both included. */
+const spaced = (first: number, last: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => first + ((last - first) * i) / Math.max(1, count - 1))
+
+/** Stretches falling sigmas so that the last is `terminal`. */
+function stretchTo(terminal: number, sigmas: readonly number[]): number[] {
+  const factor = (1 - sigmas[sigmas.length - 1]!) / (1 - terminal)
+  return sigmas.map((sigma) => 1 - (1 - sigma) / factor)
+}
+
+/** FlowMatchEulerDiscreteScheduler; `mu` is the shift that the pipeline works out from the number of tokens. */
+function flowMatchEuler(config: Json, steps: number, mu: number | undefined): FlowSchedule {
+  const trainSteps = Number(config['num_train_timesteps'])
+  const shift = Number(config['shift'])
+  const dynamic = config['use_dynamic_shifting'] === true
+  // Without dynamic shifting the range's ends are shifted already when the levels between them are shifted.
+  const range = dynamic
+    ? spaced(1, 1 / steps, steps)
+    : spaced(timeShift(shift, 1), timeShift(shift, 1 / trainSteps), steps)
+  const factor = !dynamic ? shift : config['time_shift_type'] === 'linear' ? mu! : Math.exp(mu!)
+  let sigmas = range.map((sigma) => timeShift(factor, sigma))
+  if (typeof config['shift_terminal'] === 'number') sigmas = stretchTo(config['shift_terminal'], sigmas)
+  if (config['use_karras_sigmas'] === true) sigmas = karrasLevels(sigmas[0]!, sigmas[sigmas.length - 1]!, steps)
+  return { sigmas: [...sigmas, 0], timesteps: sigmas.map((sigma) => Math.fround(sigma) * trainSteps), sampler: euler }
+}
+
+/** Half the logarithm of the signal-to-noise ratio of a flow model. */
+const flowLambda = (sigma: number): number => Math.log((1 - sigma) / sigma)
+
+/** DPMSolverMultistepScheduler with flow sigmas: its timesteps are whole numbers. */
+function flowMultistep(config: Json, steps: number): FlowSchedule {
+  const trainSteps = Number(config['num_train_timesteps'])
+  const unshifted = spaced(1 - 1 / trainSteps, 0, steps + 1).slice(0, -1)
+  const sigmas = unshifted.map((sigma) => timeShift(Number(config['flow_shift']), sigma))
+  const timesteps = sigmas.map((sigma) => Math.trunc(sigma * trainSteps))
+  return { sigmas: [...sigmas, 0], timesteps, sampler: multistep('dpmpp_2m over flow', flowLambda) }
+}
+
+const isMultistep = (config: Json): boolean =>
+  config['_class_name'] === 'DPMSolverMultistepScheduler' &&
+  config['use_flow_sigmas'] === true &&
+  config['algorithm_type'] === 'dpmsolver++' &&
+  config['solver_order'] === 2
+
+/** The schedule that this program makes for a scheduler configuration, or null where it has no such scheduler. */
+export function flowSchedule(config: Json, steps: number, mu: number | undefined): FlowSchedule | null {
+  if (config['_class_name'] === 'FlowMatchEulerDiscreteScheduler') return flowMatchEuler(config, steps, mu)
+  return isMultistep(config) ? flowMultistep(config, steps) : null
+}

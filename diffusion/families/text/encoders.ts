@@ -1,0 +1,123 @@
+/** CLIP and T5 from text to vectors: tokenizer and model together, sessions opened at the first text. */
+import { join } from 'node:path'
+import { chooseWeightMode, openSession, type Feed, type Session } from '../../onnx/session.ts'
+import type { Model } from '../../onnx/graph.ts'
+import { float32Bytes, openWeightsFolder, type StoredTensor, type Weights } from '../../onnx/weights.ts'
+import { tensor, zeros, type Tensor } from '../../tensor.ts'
+import { readJson } from '../json.ts'
+import { WeightLookup } from '../lookup.ts'
+import { causalBias, clipGraph, parseClipConfig, pooledIndex, pooledRow, type ClipConfig } from './clip.ts'
+import { parseT5Config, relativeBuckets, t5Graph, type T5Config } from './t5.ts'
+import { openTokenizer, type TextTokenizer } from './tokenizer.ts'
+
+/** Told when a text is too long and what of it is lost. */
+type OnWarning = ((message: string) => void) | undefined
+
+/** Tokens that T5 takes where its tokenizer has no limit: what FLUX.1 was trained with. */
+const T5_TOKENS = 512
+
+const asFeed = (ids: readonly number[]): Feed => ({ data: BigInt64Array.from(ids, BigInt), shape: [1, ids.length] })
+
+/** A session that opens once, at its first use. */
+class LazySession {
+  readonly #open: () => Promise<Session>
+  #opening: Promise<Session> | null = null
+
+  constructor(model: () => Model, weights: Weights, name: string) {
+    this.#open = () => openSession(model(), chooseWeightMode(float32Bytes(weights)), name)
+  }
+
+  async run(feeds: Readonly<Record<string, Feed>>): Promise<Readonly<Record<string, Tensor>>> {
+    this.#opening ??= this.#open()
+    return (await this.#opening).run(feeds)
+  }
+
+  async release(): Promise<void> {
+    const opening = this.#opening
+    this.#opening = null
+    await (await opening?.catch(() => undefined))?.release()
+  }
+}
+
+function checkVocabulary(tokenizer: TextTokenizer, table: StoredTensor, name: string): void {
+  const rows = table.shape[0] ?? 0
+  if (tokenizer.size > rows)
+    throw new Error(`${name}: the tokenizer gives ids up to ${tokenizer.size - 1}, '${table.name}' has ${rows} rows`)
+}
+
+/** CLIPTextModel with its tokenizer. */
+export class ClipEncoder {
+  /** Width of the pooled text. */
+  readonly width: number
+  readonly #config: ClipConfig
+  readonly #tokenizer: TextTokenizer
+  readonly #session: LazySession
+
+  constructor(config: ClipConfig, weights: Weights, tokenizer: TextTokenizer) {
+    const name = `CLIP text encoder ${weights.where}`
+    const lookup = new WeightLookup(weights)
+    checkVocabulary(tokenizer, lookup.at('text_model.embeddings.token_embedding.weight', 2), name)
+    this.width = config.width
+    this.#config = config
+    this.#tokenizer = tokenizer
+    this.#session = new LazySession(() => clipGraph(config, lookup), weights, name)
+  }
+
+  /** The pooled text [1, width]. */
+  async pooled(text: string, onWarning: OnWarning): Promise<Tensor> {
+    const ids = this.#tokenizer.encode(text, onWarning)
+    const { last } = await this.#session.run({ ids: asFeed(ids), bias: causalBias(ids.length) })
+    return pooledRow(last!, pooledIndex(ids, this.#config.eosToken))
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
+  }
+}
+
+/** T5EncoderModel with its tokenizer. */
+export class T5Encoder {
+  readonly width: number
+  readonly #config: T5Config
+  readonly #tokenizer: TextTokenizer
+  readonly #session: LazySession
+
+  constructor(config: T5Config, weights: Weights, tokenizer: TextTokenizer) {
+    const name = `T5 text encoder ${weights.where}`
+    const lookup = new WeightLookup(weights)
+    const words = lookup.has('shared.weight') ? 'shared.weight' : 'encoder.embed_tokens.weight'
+    checkVocabulary(tokenizer, lookup.at(words, 2), name)
+    this.width = config.width
+    this.#config = config
+    this.#tokenizer = tokenizer
+    this.#session = new LazySession(() => t5Graph(config, lookup), weights, name)
+  }
+
+  /** Every token's final state [1, L, width]. Padding is looked at too, as the models were trained. */
+  async tokens(text: string, onWarning: OnWarning): Promise<Tensor> {
+    const ids = this.#tokenizer.encode(text, onWarning)
+    const buckets = { data: relativeBuckets(ids.length, this.#config), shape: [ids.length, ids.length] }
+    const { last } = await this.#session.run({ ids: asFeed(ids), buckets, mask: zeros([1, 1, 1, ids.length]) })
+    return tensor(last!.data, last!.shape)
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
+  }
+}
+
+/** Opens CLIP from its model folder and its tokenizer's. */
+export async function openClip(folder: string, tokenizerFolder: string): Promise<ClipEncoder> {
+  const file = join(folder, 'config.json')
+  const config = parseClipConfig(await readJson(file), file)
+  const tokenizer = await openTokenizer(tokenizerFolder, config.positions, 'the CLIP text encoder')
+  return new ClipEncoder(config, await openWeightsFolder(folder), tokenizer)
+}
+
+/** Opens T5 from its model folder and its tokenizer's. */
+export async function openT5(folder: string, tokenizerFolder: string): Promise<T5Encoder> {
+  const file = join(folder, 'config.json')
+  const config = parseT5Config(await readJson(file), file)
+  const tokenizer = await openTokenizer(tokenizerFolder, T5_TOKENS, 'the T5 text encoder')
+  return new T5Encoder(config, await openWeightsFolder(folder), tokenizer)
+}
