@@ -13,14 +13,14 @@ async function loadCheckers(): Promise<readonly Checker[]> {
 }
 
 /**
- * Checks one case folder. A case that no checker knows, or that throws, is a failed result that says why: a list of folders is
- * always answered in full.
+ * Checks one case folder; `more` are checkers of what lives above this folder, asked first. A case that no checker knows, or
+ * that throws, is a failed result that says why: a list of folders is always answered in full.
  */
-export async function checkCase(dir: string): Promise<readonly CheckResult[]> {
+export async function checkCase(dir: string, more: readonly Checker[] = []): Promise<readonly CheckResult[]> {
   const failed = (kind: string, why: string): CheckResult[] => [
     { name: basename(dir), kind, maxAbs: NaN, bar: 0, pass: false, details: [why] },
   ]
-  const checkers = await loadCheckers()
+  const checkers = [...more, ...(await loadCheckers())]
   for (const checker of checkers) {
     try {
       if (await checker.matches(dir)) return await checker.check(dir)
