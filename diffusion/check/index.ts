@@ -8,7 +8,9 @@ async function loadCheckers(): Promise<readonly Checker[]> {
   const files = (await readdir(import.meta.dirname))
     .filter((name) => name.endsWith('.ts') && name !== 'index.ts')
     .sort()
-  const modules = await Promise.all(files.map((name) => import(`./${name}`) as Promise<{ default: Checker }>))
+  const modules = await Promise.all(
+    files.map((name) => import(new URL(name, import.meta.url).href) as Promise<{ default: Checker }>),
+  )
   return modules.map((module) => module.default)
 }
 

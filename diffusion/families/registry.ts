@@ -12,7 +12,8 @@ export async function loadFamilies(): Promise<readonly Family[]> {
   const families = await Promise.all(
     folders.map(async ({ name }): Promise<Family[]> => {
       const exists = await fileExists(join(here, name, 'family.ts'))
-      return exists ? [((await import(`./${name}/family.ts`)) as { default: Family }).default] : []
+      const file = new URL(`${name}/family.ts`, import.meta.url).href
+      return exists ? [((await import(file)) as { default: Family }).default] : []
     }),
   )
   return families.flat()

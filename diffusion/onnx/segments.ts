@@ -52,7 +52,7 @@ export class Segments {
   }
 
   async #chain([from, to]: Range): Promise<readonly Session[]> {
-    const wanted = [from, to].filter((cut) => cut > 0 && cut < this.#depth)
+    const wanted = [...new Set([from, to])].filter((cut) => cut > 0 && cut < this.#depth)
     this.#cuts = [...this.#cuts.filter((cut) => !wanted.includes(cut)), ...wanted].slice(-CUT_LIMIT)
     const marks = [0, ...[...this.#cuts].sort((a, b) => a - b), this.#depth]
     const segments = marks.slice(1).map((mark, i): Range => [marks[i]!, mark])

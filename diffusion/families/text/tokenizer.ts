@@ -84,5 +84,10 @@ export async function openTokenizer(folder: string, limit: number, name: string)
   const config = (await readJsonIfAny(join(folder, 'tokenizer_config.json'))) ?? {}
   const announced = Number(config['model_max_length'] ?? limit)
   const length = announced > 0 && announced <= LONGEST_LIMIT ? Math.min(announced, limit) : limit
-  return new TextTokenizer(await readDefinition(folder), config, length, name)
+  const definition = await readDefinition(folder)
+  try {
+    return new TextTokenizer(definition, config, length, name)
+  } catch (error) {
+    throw new Error(`${folder}: not a tokenizer that can be read (${(error as Error).message})`)
+  }
 }
