@@ -14,9 +14,12 @@ export function noiseLevels({ shift, trainSteps }: Parametrisation): NoiseLevels
   return { table: Float64Array.from({ length: trainSteps }, (_, i) => at((i + 1) / trainSteps)), at }
 }
 
+const falling = (sigmas: readonly number[]): number[] => sigmas.filter((sigma, i) => i === 0 || sigma < sigmas[i - 1]!)
+
 /**
  * Falling sigmas of one run of `steps` steps. With `denoise` below 1 (img2img) the schedule is made for steps / denoise
- * steps and its last `steps + 1` values are taken; 0 gives none, and the sampler then returns its latent as it is.
+ * steps and its last `steps + 1` values are taken; 0 gives none, and the sampler then returns its latent as it is. Where more
+ * steps are asked for than the model has levels, equal neighbours are left out: a step between them would do nothing.
  */
 export function runSigmas(
   schedule: Schedule,
@@ -25,7 +28,7 @@ export function runSigmas(
   parametrisation: Parametrisation,
 ): readonly number[] {
   const levels = noiseLevels(parametrisation)
-  if (denoise > 0.9999) return schedule.sigmas(steps, levels)
+  if (denoise > 0.9999) return falling(schedule.sigmas(steps, levels))
   if (denoise <= 0) return []
-  return schedule.sigmas(Math.trunc(steps / denoise), levels).slice(-(steps + 1))
+  return falling(schedule.sigmas(Math.trunc(steps / denoise), levels).slice(-(steps + 1)))
 }

@@ -1,0 +1,105 @@
+/** The denoiser joins what is asked at the same time into one run, accounts for it, and stops at once when it must. */
+import { describe, expect, it } from 'vitest'
+import { configure } from '../../diffusion/caching/contract.ts'
+import { InterruptedError, joinRows } from '../../diffusion/coalescing.ts'
+import type { Conditioning } from '../../diffusion/families/contract.ts'
+import { normalNoise } from '../../diffusion/random.ts'
+import { row, tensor } from '../../diffusion/tensor.ts'
+import { dicache } from '../../nodes/caching/dicache.ts'
+import { FAKE_LATENT, fakeConditioning, fakeTransformer } from '../fixtures/fake-model.ts'
+import { knobs } from '../nodes/caching/scripted.ts'
+import { decisions, runFake } from './caching/run.ts'
+
+const shapes = (transformer: ReturnType<typeof fakeTransformer>) =>
+  transformer.runs.map(({ part, rows }) =>
+    part.kind === 'blocks' ? `${part.from}-${part.to} x${rows}` : `${part.kind} x${rows}`,
+  )
+
+describe('coalescing', () => {
+  it('a plain evaluation is one embed, one run of all blocks and one head, for all samples and branches', async () => {
+    const transformer = fakeTransformer()
+    await runFake({ transformer, batch: 3, steps: 2 })
+    expect(shapes(transformer)).toEqual(['embed x6', '0-8 x6', 'head x6', 'embed x6', '0-8 x6', 'head x6'])
+  })
+
+  it('rows that skip do not join, and wait at the head for those that compute', async () => {
+    const transformer = fakeTransformer()
+    const noise = normalNoise(5n, [2, ...FAKE_LATENT])
+    noise.data.subarray(8).forEach((value, i, part) => (part[i] = value * 0.05))
+    const cache = configure(dicache, { ...knobs, threshold: 0.15, warm_up: 0 })
+    const result = await runFake({ transformer, batch: 2, noise, cache, guidance: 1 })
+    const [first, second] = [decisions(result, 0), decisions(result, 1)]
+    const expected = [...first].flatMap((letter, i) => {
+      const computing = [letter, second[i]].filter((one) => one === 'C').length
+      return ['embed x2', '0-1 x2', ...(computing > 0 ? [`1-8 x${computing}`] : []), 'head x2']
+    })
+    expect(first).not.toBe(second)
+    expect(shapes(transformer)).toEqual(expected)
+  })
+
+  it('prompts of different lengths run apart', async () => {
+    const transformer = fakeTransformer()
+    const { tokens, ...rest } = fakeConditioning(1)
+    const long: Conditioning = {
+      ...rest,
+      tokens: tensor(Float32Array.from([...tokens.data, ...tokens.data]), [1, 6, 6]),
+    }
+    await runFake({ transformer, steps: 1, negative: [long] })
+    expect(shapes(transformer).filter((shape) => shape.startsWith('embed'))).toEqual(['embed x1', 'embed x1'])
+  })
+
+  it('rows split from one batch are joined again without a copy, others are copied', () => {
+    const batch = tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2])
+    const rows = [0, 1, 2].map((index) => row(batch, index))
+    const joined = joinRows(rows)
+    expect([joined.data.buffer === batch.data.buffer, joined.shape]).toEqual([true, [3, 2]])
+    expect(joinRows(rows.slice(1)).data).toEqual(Float32Array.of(3, 4, 5, 6))
+    const swapped = joinRows([rows[1]!, rows[0]!])
+    expect([swapped.data.buffer === batch.data.buffer, [...swapped.data]]).toEqual([false, [3, 4, 1, 2]])
+  })
+})
+
+describe('accounting', () => {
+  it('milliseconds of the rows add up to no more than the run took, blocks to what the transformer ran', async () => {
+    const transformer = fakeTransformer()
+    const { report } = await runFake({ transformer, batch: 2 })
+    const spent = report.rows.reduce((sum, { milliseconds }) => sum + milliseconds, 0)
+    expect(spent).toBeGreaterThan(0)
+    expect(spent / 1000).toBeLessThanOrEqual(report.seconds)
+    expect(report.computedBlocks).toBe(transformer.blockRows())
+    expect(report.totalBlocks).toBe(16 * 2 * 2 * 8)
+  })
+})
+
+describe('stopping', () => {
+  it('nothing more is run once the signal is aborted', async () => {
+    const transformer = fakeTransformer()
+    const controller = new AbortController()
+    const { run } = transformer
+    transformer.run = async (...given) => {
+      if (transformer.runs.length === 4) controller.abort()
+      return run(...given)
+    }
+    await expect(runFake({ transformer, batch: 2, signal: controller.signal })).rejects.toThrow(InterruptedError)
+    expect(transformer.runs).toHaveLength(5)
+  })
+
+  it('an abort from outside lands while the sampler runs', async () => {
+    const transformer = fakeTransformer()
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(), 5)
+    await expect(runFake({ transformer, steps: 900, signal: controller.signal })).rejects.toThrow(InterruptedError)
+    expect(transformer.runs.length).toBeLessThan(2700)
+  })
+
+  it('a failing model fails the run with its own error, and is not asked again', async () => {
+    const transformer = fakeTransformer()
+    let asked = 0
+    transformer.run = () => {
+      asked++
+      return Promise.reject(new Error('out of memory'))
+    }
+    await expect(runFake({ transformer, batch: 2 })).rejects.toThrow('out of memory')
+    expect(asked).toBe(1)
+  })
+})
