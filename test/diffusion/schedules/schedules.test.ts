@@ -45,11 +45,9 @@ describe('values', () => {
     expect([sigmas[0], sigmas[4]]).toEqual(near([1, 0.001], 12))
   })
 
-  it('beta takes the levels that SciPy's quantiles round to, each once', () => {
+  it('beta takes the levels that the quantiles of SciPy round to, each once', () => {
     // numpy.rint(scipy.stats.beta.ppf(1 - numpy.linspace(0, 1, 20, endpoint=False), 0.6, 0.6) * 999)
-    const indices = [
-      999, 986, 959, 922, 876, 823, 765, 703, 637, 569, 500, 430, 362, 296, 234, 176, 123, 77, 40, 13,
-    ]
+    const indices = [999, 986, 959, 922, 876, 823, 765, 703, 637, 569, 500, 430, 362, 296, 234, 176, 123, 77, 40, 13]
     expect(sigmasOf('beta', 20, 1)).toEqual([...indices.map((index) => (index + 1) / 1000), 0])
     expect(sigmasOf('beta', 900, 1).length).toBeLessThan(901)
   })
