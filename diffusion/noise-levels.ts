@@ -14,7 +14,9 @@ export function noiseLevels({ shift, trainSteps }: Parametrisation): NoiseLevels
   return { table: Float64Array.from({ length: trainSteps }, (_, i) => at((i + 1) / trainSteps)), at }
 }
 
-const falling = (sigmas: readonly number[]): number[] => sigmas.filter((sigma, i) => i === 0 || sigma < sigmas[i - 1]!)
+/** Rounded to float32, as ComfyUI hands sigmas on; a rounding error above 1 goes with it. */
+const falling = (sigmas: readonly number[]): number[] =>
+  sigmas.map(Math.fround).filter((sigma, i, all) => i === 0 || sigma < all[i - 1]!)
 
 /**
  * Falling sigmas of one run of `steps` steps. With `denoise` below 1 (img2img) the schedule is made for steps / denoise

@@ -1,7 +1,7 @@
 /** Every schedule in the folder: ComfyUI's values, and what all schedules have in common. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { noiseLevels, runSigmas } from '../../../diffusion/noise-levels.ts'
+import { runSigmas } from '../../../diffusion/noise-levels.ts'
 import { schedules } from '../../../diffusion/registry.ts'
 import { betaDistribution, betaQuantile } from '../../../diffusion/schedules/beta.ts'
 
@@ -27,28 +27,28 @@ describe('values', () => {
     const lowest = (3 * 0.001) / 1.002
     const middle = (1 + lowest) / 2
     const shifted = (t: number) => (3 * t) / (1 + 2 * t)
-    expect(sigmasOf('normal', 3, 3)).toEqual(near([1, shifted(middle), shifted(lowest), 0], 9))
+    expect(sigmasOf('normal', 3, 3)).toEqual(near([1, shifted(middle), shifted(lowest), 0], 7))
     // diffusers' FlowMatchEulerDiscreteScheduler with shift 3 ends its 20 steps on the same level.
     expect(sigmasOf('normal', 20, 3).at(-2)).toBeCloseTo(0.008928571827709675, 8)
   })
 
   it('sgm_uniform leaves the lowest level out', () => {
     expect(sigmasOf('sgm_uniform', 2, 1)).toEqual(near([1, 0.5005, 0]))
-    expect(sigmasOf('sgm_uniform', 4, 1)[1]).toBeCloseTo(1 - 0.999 / 4, 9)
+    expect(sigmasOf('sgm_uniform', 4, 1)[1]).toBeCloseTo(1 - 0.999 / 4, 7)
   })
 
   it('karras is even in the seventh root', () => {
     const sigmas = sigmasOf('karras', 5, 1).slice(0, -1)
     const roots = sigmas.map((sigma) => sigma ** (1 / 7))
     const gaps = roots.slice(1).map((root, i) => root - roots[i]!)
-    expect(gaps).toEqual(near([gaps[0]!, gaps[0]!, gaps[0]!, gaps[0]!], 12))
-    expect([sigmas[0], sigmas[4]]).toEqual(near([1, 0.001], 12))
+    expect(gaps).toEqual(near([gaps[0]!, gaps[0]!, gaps[0]!, gaps[0]!]))
+    expect([sigmas[0], sigmas[4]]).toEqual(near([1, 0.001], 9))
   })
 
   it('beta takes the levels that the quantiles of SciPy round to, each once', () => {
     // numpy.rint(scipy.stats.beta.ppf(1 - numpy.linspace(0, 1, 20, endpoint=False), 0.6, 0.6) * 999)
     const indices = [999, 986, 959, 922, 876, 823, 765, 703, 637, 569, 500, 430, 362, 296, 234, 176, 123, 77, 40, 13]
-    expect(sigmasOf('beta', 20, 1)).toEqual([...indices.map((index) => (index + 1) / 1000), 0])
+    expect(sigmasOf('beta', 20, 1)).toEqual([...indices.map((index) => Math.fround((index + 1) / 1000)), 0])
     expect(sigmasOf('beta', 900, 1).length).toBeLessThan(901)
   })
 
@@ -82,7 +82,7 @@ it('every schedule falls strictly from at most the highest level to 0, in at mos
     fc.property(fc.constantFrom(...schedules.keys()), steps, shift, denoise, (name, count, s, share) => {
       const sigmas = sigmasOf(name, count, s, share)
       expect(sigmas.at(-1)).toBe(0)
-      expect(sigmas[0]).toBeLessThanOrEqual(noiseLevels(flow(s)).table.at(-1)!)
+      expect(sigmas[0]).toBeLessThanOrEqual(1)
       expect(sigmas.every((sigma, i) => i === 0 || sigma < sigmas[i - 1]!)).toBe(true)
       expect(sigmas.length).toBeLessThanOrEqual(count + 1)
       if (count <= 100 && share === 1 && name !== 'beta') expect(sigmas).toHaveLength(count + 1)
