@@ -78,9 +78,10 @@ export function lerp(a: Tensor, b: Tensor, t: number): Tensor {
 
 /** Mean of |a|, summed in float64. */
 export function meanAbs(a: Tensor): number {
+  const x = a.data
   let sum = 0
-  for (const value of a.data) sum += Math.abs(value)
-  return sum / a.data.length
+  for (let i = 0; i < x.length; i++) sum += Math.abs(x[i]!)
+  return sum / x.length
 }
 
 /** Mean of |a - b|, summed in float64. */
