@@ -1,0 +1,88 @@
+/** The WebSocket to the server: connects, checks what comes, and connects again when it breaks. */
+import { parseJson } from '../model/json.ts'
+import { parseEvent, parseFrame, type PreviewFrame, type ServerEvent } from './events.ts'
+
+export type Connection = 'connecting' | 'open' | 'lost'
+
+export interface SocketHandlers {
+  event(event: ServerEvent): void
+  preview(frame: PreviewFrame): void
+  /** `again` is true when this is not the first connection: what was missed has to be read anew. */
+  connected(again: boolean): void
+  state(connection: Connection): void
+}
+
+const FIRST_WAIT = 500
+const LONGEST_WAIT = 10_000
+
+export class Socket {
+  /** Session id, chosen by the server. */
+  id: string
+  private readonly handlers: SocketHandlers
+  private socket: WebSocket | null = null
+  private wait = FIRST_WAIT
+  private again = false
+
+  constructor(id: string, handlers: SocketHandlers) {
+    this.id = id
+    this.handlers = handlers
+    this.open()
+    window.addEventListener('online', () => this.hurry())
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') this.hurry()
+    })
+  }
+
+  private open(): void {
+    this.handlers.state(this.again ? 'lost' : 'connecting')
+    const address = new URL('/ws', location.href)
+    address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:'
+    address.searchParams.set('clientId', this.id)
+    const socket = new WebSocket(address)
+    this.socket = socket
+    socket.binaryType = 'arraybuffer'
+    socket.onopen = () => this.opened(socket)
+    socket.onmessage = (event: MessageEvent<unknown>) => this.received(event.data)
+    socket.onclose = () => this.closed(socket)
+  }
+
+  private opened(socket: WebSocket): void {
+    socket.send(JSON.stringify({ type: 'feature_flags', data: { supports_preview_metadata: true } }))
+    this.wait = FIRST_WAIT
+    this.handlers.state('open')
+    this.handlers.connected(this.again)
+    this.again = true
+  }
+
+  private received(data: unknown): void {
+    if (data instanceof ArrayBuffer) {
+      const frame = parseFrame(data)
+      if (frame) this.handlers.preview(frame)
+      return
+    }
+    let event: ServerEvent | null
+    try {
+      event = parseEvent(parseJson(String(data)))
+    } catch {
+      return
+    }
+    if (!event) return
+    if (event.type === 'status' && event.data.sid !== undefined) this.id = event.data.sid
+    this.handlers.event(event)
+  }
+
+  private closed(socket: WebSocket): void {
+    if (this.socket !== socket) return
+    this.socket = null
+    this.handlers.state('lost')
+    setTimeout(() => {
+      if (!this.socket) this.open()
+    }, this.wait)
+    this.wait = Math.min(LONGEST_WAIT, this.wait * 2)
+  }
+
+  private hurry(): void {
+    this.wait = FIRST_WAIT
+    if (!this.socket) this.open()
+  }
+}

@@ -1,0 +1,285 @@
+/** The application: what is open, what is queued, what came of it, and every action a panel can ask for. */
+import { type FileReference, type ServerEvent } from './api/events.ts'
+import * as http from './api/http.ts'
+import type { HistoryItem, PromptFault, Queue } from './api/http.ts'
+import { Socket, type Connection } from './api/socket.ts'
+import { Editor } from './canvas/editor.ts'
+import { EDITOR_TYPES, parseNodeTypes, type NodeTypes } from './model/node-types.ts'
+import { Runs } from './model/runs.ts'
+import { toPrompt } from './model/to-prompt.ts'
+import { isWorkflow, parseWorkflow } from './model/workflow.ts'
+import { fromPrompt } from './model/from-prompt.ts'
+import { Shelf } from './shelf.ts'
+
+/** A line for the log and, while it is new, for the toast. */
+export interface Note {
+  readonly at: Date
+  readonly kind: 'info' | 'error'
+  readonly text: string
+}
+
+export interface Progress {
+  readonly node: string
+  readonly title: string
+  readonly value: number
+  readonly max: number
+  readonly startedAt: number
+}
+
+const MAX_NOTES = 200
+const message = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** Session id kept for this tab, so that a reload meets its own running prompt again. */
+function sessionId(): string {
+  const kept = sessionStorage.getItem('heddle.session')
+  if (kept !== null && /^[0-9a-f]{32}$/.test(kept)) return kept
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  sessionStorage.setItem('heddle.session', id)
+  return id
+}
+
+export class App extends EventTarget {
+  readonly runs = new Runs()
+  readonly editor: Editor
+  readonly shelf: Shelf
+  connection: Connection = 'connecting'
+  queue: Queue = { running: [], pending: [] }
+  history: readonly HistoryItem[] = []
+  faults: readonly PromptFault[] = []
+  notes: readonly Note[] = []
+  progress: Progress | null = null
+  /** Pictures shown large, and which of them. */
+  viewer: { files: readonly FileReference[]; index: number } | null = null
+  ready = false
+  private types: NodeTypes = EDITOR_TYPES
+  private socket: Socket | null = null
+  private refreshing = false
+  private stale = false
+  private pendingUpdate = false
+
+  constructor(canvas: HTMLCanvasElement) {
+    super()
+    this.editor = new Editor(canvas, this.runs, {
+      changed: () => this.shelf.edited(),
+      fail: (text) => this.note('error', text),
+      upload: http.uploadImage,
+      showPictures: (files) => this.view(files, 0),
+    })
+    this.shelf = new Shelf(this)
+  }
+
+  /** Panels draw themselves again, at most once per frame. */
+  update(): void {
+    if (this.pendingUpdate) return
+    this.pendingUpdate = true
+    requestAnimationFrame(() => {
+      this.pendingUpdate = false
+      this.dispatchEvent(new Event('change'))
+    })
+  }
+
+  note(kind: Note['kind'], text: string): void {
+    const note: Note = { at: new Date(), kind, text }
+    this.notes = [note, ...this.notes].slice(0, MAX_NOTES)
+    this.dispatchEvent(new CustomEvent('note', { detail: note }))
+    this.update()
+  }
+
+  /** Runs an action of a panel; what goes wrong is said, not thrown. */
+  attempt(action: () => Promise<void> | void): void {
+    Promise.resolve()
+      .then(action)
+      .catch((error: unknown) => this.note('error', message(error)))
+  }
+
+  async start(): Promise<void> {
+    await this.loadTypes()
+    await this.shelf.openFirst()
+    this.ready = true
+    this.socket = new Socket(sessionId(), {
+      event: (event) => this.received(event),
+      preview: (frame) => this.editor.showPreview(frame),
+      connected: (again) => this.attempt(() => this.connected(again)),
+      state: (connection) => {
+        this.connection = connection
+        this.update()
+      },
+    })
+    this.update()
+  }
+
+  private async loadTypes(): Promise<void> {
+    const { types, faults } = parseNodeTypes(await http.objectInfo())
+    this.types = new Map([...types, ...EDITOR_TYPES])
+    this.editor.setTypes(this.types)
+    for (const fault of faults) this.note('error', `A node class of the server cannot be used: ${fault}`)
+  }
+
+  /** After a break: the events that were missed are read as states. */
+  private async connected(again: boolean): Promise<void> {
+    if (again) {
+      this.note('info', 'Connected again.')
+      this.progress = null
+    }
+    await this.refresh()
+  }
+
+  /** Reads queue and history anew; calls that come meanwhile are answered by one more reading. */
+  async refresh(): Promise<void> {
+    if (this.refreshing) {
+      this.stale = true
+      return
+    }
+    this.refreshing = true
+    try {
+      do {
+        this.stale = false
+        ;[this.queue, this.history] = await Promise.all([http.readQueue(), http.readHistory()])
+        // `stale` is set by calls made during the await.
+      } while (this.stale as boolean)
+    } finally {
+      this.refreshing = false
+      this.update()
+    }
+  }
+
+  private received(event: ServerEvent): void {
+    this.runs.apply(event, performance.now())
+    switch (event.type) {
+      case 'status':
+        this.attempt(() => this.refresh())
+        break
+      case 'executing':
+        this.entered(event.data.display_node ?? event.data.node)
+        break
+      case 'progress':
+        this.advanced(event.data.node ?? null, event.data.value, event.data.max)
+        break
+      case 'execution_success':
+        this.note('info', 'Finished.')
+        break
+      case 'execution_interrupted':
+        this.note('info', 'Cancelled.')
+        break
+      case 'execution_error':
+        this.faults = [{ node: event.data.node_id, input: null, message: event.data.exception_message.trim() }]
+        this.note('error', `${this.titleOf(event.data.node_id)}: ${event.data.exception_message.trim()}`)
+        break
+      case 'heddle.warning':
+        this.note('info', event.data.message)
+        break
+      default:
+        break
+    }
+    this.editor.redraw()
+    this.update()
+  }
+
+  titleOf(id: string): string {
+    return this.editor.node(id)?.title ?? `Node ${id}`
+  }
+
+  private entered(node: string | null): void {
+    this.progress =
+      node === null ? null : { node, title: this.titleOf(node), value: 0, max: 0, startedAt: performance.now() }
+    // A finished run shows its results, not the last glimpse of them.
+    if (node === null) this.editor.pictures.clearPreviews()
+  }
+
+  private advanced(node: string | null, value: number, max: number): void {
+    const id = node ?? this.runs.running
+    if (id === null) return
+    const same = this.progress?.node === id
+    this.progress = {
+      node: id,
+      title: this.titleOf(id),
+      value,
+      max,
+      startedAt: same ? this.progress!.startedAt : performance.now(),
+    }
+  }
+
+  /** Seconds left of the running node, by its pace so far; null before there is one. */
+  get secondsLeft(): number | null {
+    const { progress } = this
+    if (!progress || progress.value <= 0 || progress.max <= progress.value) return null
+    return ((performance.now() - progress.startedAt) / 1000 / progress.value) * (progress.max - progress.value)
+  }
+
+  // --- actions -----------------------------------------------------------------
+
+  /** Queues the workflow as it stands; faults go onto the nodes that caused them. */
+  async run(): Promise<void> {
+    this.runs.clearFaults()
+    this.faults = []
+    const file = this.editor.file()
+    const prompt = toPrompt(this.editor.workflow(), this.types)
+    const answer = await http.queuePrompt(prompt, file, this.socket?.id ?? sessionId())
+    this.faults = answer.faults
+    for (const { node, input, message: text } of answer.faults)
+      if (node !== null) this.runs.of(node).faults = [...this.runs.of(node).faults, { message: text, input }]
+    if (answer.id === null) this.note('error', answer.faults[0]?.message ?? 'The server refused the prompt.')
+    else {
+      this.note('info', 'Queued.')
+      this.editor.advanceValues()
+    }
+    this.editor.redraw()
+    await this.refresh()
+  }
+
+  /** Cancels the running prompt. */
+  async cancel(): Promise<void> {
+    const running = this.queue.running[0]
+    if (running) await http.interrupt(running.id)
+    await this.refresh()
+  }
+
+  async cancelItem(id: string): Promise<void> {
+    if (this.queue.running.some((item) => item.id === id)) await http.interrupt(id)
+    else await http.removePending([id])
+    await this.refresh()
+  }
+
+  async forget(id: string): Promise<void> {
+    await http.removeHistory([id])
+    await this.refresh()
+  }
+
+  /** Opens a workflow or API prompt of any source. */
+  open(json: unknown, name: string, stored: 'own' | 'shipped' | 'none' = 'none'): void {
+    const workflow = isWorkflow(json) ? parseWorkflow(json) : fromPrompt(json, this.types)
+    this.editor.open(workflow)
+    this.faults = []
+    this.progress = null
+    this.shelf.opened(name, stored)
+    const missing = [
+      ...new Set(
+        this.editor.nodes
+          .filter((node) => !node.nodeType && node.original?.known !== true)
+          .map((node) => node.type ?? ''),
+      ),
+    ]
+    if (missing.length > 0) this.note('error', `This server lacks: ${missing.join(', ')}. The nodes keep their data.`)
+    this.update()
+  }
+
+  view(files: readonly FileReference[], index: number): void {
+    this.viewer = files.length > 0 ? { files, index } : null
+    this.update()
+  }
+
+  closeViewer(): void {
+    this.viewer = null
+    this.update()
+  }
+
+  /** The threshold that the caching node before a sampler compares with, if it has one. */
+  thresholdFor(nodeId: string): number | null {
+    const node = this.editor.node(nodeId)
+    const slot = node?.inputs.find((input) => input.type === 'CACHE' && input.link !== null)
+    const link = this.editor.workflow().links.find((candidate) => candidate.id === slot?.link)
+    const value = link ? this.editor.node(String(link.from))?.values.literals.get('threshold') : undefined
+    return typeof value === 'number' ? value : null
+  }
+}

@@ -1,0 +1,146 @@
+/** The open file: its name, whether it differs from what is stored, the draft, and opening and saving. */
+import type { App } from './app.ts'
+import * as server from './api/workflows.ts'
+import type { WorkflowEntry } from './api/workflows.ts'
+import { parseJson, stringifyJson } from './model/json.ts'
+import { pngTexts } from './model/picture-metadata.ts'
+
+const DRAFT = 'heddle.draft'
+const FIRST = 'text-to-image-dicache'
+const EMPTY = { nodes: [], links: [], version: 0.4 }
+
+export class Shelf {
+  /** Name without '.json'. */
+  name = 'Untitled'
+  /** Where the file lives: among the user's, shipped with the program, or nowhere yet. */
+  stored: 'own' | 'shipped' | 'none' = 'none'
+  dirty = false
+  entries: readonly WorkflowEntry[] = []
+  private readonly app: App
+  private timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(app: App) {
+    this.app = app
+    window.addEventListener('pagehide', () => this.keepDraft())
+  }
+
+  /** What the page shows first: the draft, else the shipped workflow that comes first, else nothing. */
+  async openFirst(): Promise<void> {
+    if (this.openDraft()) return
+    const entries = await server.listWorkflows().catch(() => [])
+    this.entries = entries
+    const first =
+      entries.find((entry) => entry.shipped && entry.name.startsWith(FIRST)) ?? entries.find((entry) => entry.shipped)
+    if (first) await this.openEntry(first)
+    else this.app.open(EMPTY, 'Untitled')
+  }
+
+  private openDraft(): boolean {
+    const text = localStorage.getItem(DRAFT)
+    if (text === null) return false
+    try {
+      const draft = parseJson(text) as { name: string; stored: Shelf['stored']; dirty: boolean; workflow: unknown }
+      this.app.open(
+        draft.workflow,
+        String(draft.name),
+        draft.stored === 'own' || draft.stored === 'shipped' ? draft.stored : 'none',
+      )
+      this.dirty = draft.dirty
+      return true
+    } catch {
+      localStorage.removeItem(DRAFT)
+      return false
+    }
+  }
+
+  opened(name: string, stored: Shelf['stored']): void {
+    this.name = name.replace(/\.json$/i, '')
+    this.stored = stored
+    this.dirty = false
+    this.keepDraft()
+  }
+
+  /** The canvas has changed: the draft follows a moment later. */
+  edited(): void {
+    this.dirty = true
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.keepDraft(), 800)
+    this.app.update()
+  }
+
+  private keepDraft(): void {
+    clearTimeout(this.timer)
+    const draft = { name: this.name, stored: this.stored, dirty: this.dirty, workflow: this.app.editor.file() }
+    try {
+      localStorage.setItem(DRAFT, stringifyJson(draft))
+    } catch {
+      this.app.note('error', 'The draft is too large for the browser to keep: save the workflow.')
+    }
+  }
+
+  async list(): Promise<void> {
+    this.entries = await server.listWorkflows()
+    this.app.update()
+  }
+
+  async openEntry(entry: WorkflowEntry): Promise<void> {
+    this.app.open(
+      await server.readWorkflow(entry),
+      entry.shipped ? entry.title : entry.name,
+      entry.shipped ? 'shipped' : 'own',
+    )
+  }
+
+  openEmpty(): void {
+    this.app.open(EMPTY, 'Untitled')
+  }
+
+  /** Opens a file from disk: a workflow or API prompt in JSON, or a PNG that carries one. */
+  async openFile(file: File): Promise<void> {
+    const text = file.type.startsWith('image/') ? await embedded(file) : await file.text()
+    if (text === null) throw new Error(`'${file.name}' carries no workflow.`)
+    let json: unknown
+    try {
+      json = parseJson(text)
+    } catch (error) {
+      throw new Error(`'${file.name}' is not JSON: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      })
+    }
+    this.app.open(json, file.name.replace(/\.(json|png)$/i, ''))
+  }
+
+  /** Saves under a name; false when another file has it and `overwrite` is not set. */
+  async saveAs(name: string, overwrite: boolean): Promise<boolean> {
+    const safe = name.trim().replace(/\.json$/i, '')
+    if (safe === '') throw new Error('A workflow needs a name.')
+    if (!(await server.saveWorkflow(`${safe}.json`, this.app.editor.file(), overwrite))) return false
+    this.name = safe
+    this.stored = 'own'
+    this.dirty = false
+    this.keepDraft()
+    this.app.note('info', `Saved as '${safe}'.`)
+    return true
+  }
+
+  async remove(entry: WorkflowEntry): Promise<void> {
+    await server.deleteWorkflow(entry.name)
+    await this.list()
+  }
+
+  /** Hands the workflow to the browser as a file. */
+  download(): void {
+    const blob = new Blob([stringifyJson(this.app.editor.file(), 2)], { type: 'application/json' })
+    const link = document.createElement('a')
+    link.href = URL.createObjectURL(blob)
+    link.download = `${this.name}.json`
+    link.click()
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+  }
+}
+
+/** The workflow that a picture carries, else its API prompt, else null. */
+async function embedded(file: File): Promise<string | null> {
+  const texts = await pngTexts(new Uint8Array(await file.arrayBuffer()))
+  return texts.get('workflow') ?? texts.get('prompt') ?? null
+}
