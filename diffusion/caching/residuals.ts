@@ -19,9 +19,6 @@ export interface Estimate {
   readonly gain: number | null
 }
 
-/** Below this a change of the probe residual is rounding noise. */
-const TINY = 1e-30
-
 const clamp = (value: number, { min, max }: GainLimits): number =>
   Number.isFinite(value) ? Math.min(Math.max(value, min), max) : 1
 
@@ -34,12 +31,12 @@ function residualDistance(p: Tensor, x: Tensor, q: Tensor): number {
 
 /**
  * DiCache's alignment (arXiv 2508.17356, dynamic cache trajectory alignment): x + older + gain (newer - older), the gain being
- * mean|Q - Q_older| / mean|Q_newer - Q_older| of the probe residuals. Blind to sign, as published. A ratio that is not finite
- * or whose denominator vanishes counts as 1.
+ * mean|Q - Q_older| / mean|Q_newer - Q_older| of the probe residuals. Blind to sign, as published. A ratio that is not finite,
+ * as between anchors whose probes agree, counts as 1.
  */
 function align(x: Tensor, p: Tensor, older: Anchor, newer: Anchor, limits: GainLimits): Estimate {
   const span = meanAbsDifference(newer.probe, older.probe)
-  const gain = span < TINY ? 1 : clamp(residualDistance(p, x, older.probe) / span, limits)
+  const gain = clamp(residualDistance(p, x, older.probe) / span, limits)
   const image = new Float32Array(x.data.length)
   const [a, b] = [older.whole.data, newer.whole.data]
   for (let i = 0; i < image.length; i++) image[i] = x.data[i]! + a[i]! + gain * (b[i]! - a[i]!)
@@ -70,6 +67,8 @@ function solve(matrix: number[][], right: number[]): number[] {
 
 /** Part of the squared length of the steps that is added to the diagonal, so that steps in one direction share their weight. */
 const RIDGE = 1e-6
+/** Keeps the diagonal above 0 when no probe has moved at all. */
+const TINY = 1e-30
 
 /** Weights c that bring sum c_i steps_i nearest to `target` in the least-squares sense. */
 function fitWeights(steps: readonly Tensor[], target: Tensor): number[] {

@@ -94,6 +94,19 @@ describe('the FLUX script', () => {
     ])
   })
 
+  it('keeps as many computed evaluations as the history says', async () => {
+    const moved = (p: number) => [scene(0, 1, 10), scene(0, 2, 20), scene(0, 3, 30), scene(0, p), scene(0, 3, 30)]
+    const skipped = async (history: number, p: number) => {
+      const { answers } = await play(moved(p), { ...flux(0.3, 0.4), history })
+      return [letters(answers), answers[3]!.prediction.data[0], answers[3]!.trace.gain]
+    }
+    expect(await skipped(1, 3.25)).toEqual(['FFF.F', 30, undefined])
+    expect(await skipped(2, 3.25)).toEqual(['FFF.F', 32.5, 1.25])
+    // Going back is seen only by the fit over three.
+    expect(await skipped(2, 2.5)).toEqual(['FFF.F', 30, 1])
+    expect(await skipped(3, 2.5)).toEqual(['FFF.F', expect.closeTo(25, 4), expect.closeTo(1.5, 4)])
+  })
+
   it.each([
     [4, [0, 3]],
     [5, [0, 1, 4]],
