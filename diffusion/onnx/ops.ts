@@ -56,9 +56,18 @@ export function attention(g: Graph, q: Value, k: Value, v: Value, { heads, scale
 export const conv2d = (g: Graph, x: Value, { weight, bias }: Linear, pads: readonly number[], stride = 1): Value =>
   g.op('Conv', [x, g.weight(weight), ...(bias ? [g.weight(bias)] : [])], { pads, strides: [stride, stride] })
 
-/** Group norm over [B, C, H, W]. */
-export const groupNorm = (g: Graph, x: Value, weight: StoredTensor, bias: StoredTensor, groups: number, eps: number) =>
-  g.op('GroupNormalization', [x, g.weight(weight), g.weight(bias)], { num_groups: groups, epsilon: eps })
+/**
+ * Group norm over [B, C, H, W]: instance norm over the groups, then scale and shift by channel. On a CPU that is a third of the
+ * time of the GroupNormalization operator, which ONNX Runtime takes apart into many passes.
+ */
+export function groupNorm(g: Graph, x: Value, weight: StoredTensor, bias: StoredTensor, groups: number, eps: number) {
+  const [ones, none] = [1, 0].map((value) => g.constant(new Array<number>(groups).fill(value)))
+  const grouped = g.op('Reshape', [x, g.ints([0, groups, -1])])
+  const normed = g.op('InstanceNormalization', [grouped, ones!, none!], { epsilon: eps })
+  const [scale, shift] = [weight, bias].map((t) => g.weight({ ...t, shape: [...t.shape, 1, 1] }))
+  const whole = g.op('Reshape', [normed, g.op('Shape', [x])])
+  return g.op('Add', [g.op('Mul', [whole, scale!]), shift!])
+}
 
 /** Doubles height and width by repeating each value. */
 export const upsampleNearest = (g: Graph, x: Value): Value =>

@@ -17,8 +17,11 @@ const PRIVATE_LIMIT = 2 * 1024 ** 3
 export const chooseWeightMode = (float32Bytes: number): WeightMode =>
   float32Bytes <= Math.min(PRIVATE_LIMIT, freemem() / 4) ? 'private' : 'mapped'
 
-/** What a graph is made of: matrix products over tokens, or convolutions, which gain from a blocked memory layout. */
-export type GraphKind = 'tokens' | 'convolutions'
+/**
+ * What a graph is made of: matrix products over tokens; so few of them that waking other threads would cost more than they
+ * save; or convolutions, which gain from a blocked memory layout.
+ */
+export type GraphKind = 'tokens' | 'small' | 'convolutions'
 
 /** A feed: float32, or int64 for shapes and indices. */
 export type Feed = Tensor | { readonly data: BigInt64Array; readonly shape: readonly number[] }
@@ -41,7 +44,7 @@ function options(model: Model, mode: WeightMode, kind: GraphKind): InferenceSess
     executionProviders: ['cpu'],
     executionMode: 'sequential',
     graphOptimizationLevel: kind === 'convolutions' ? 'all' : mapped ? 'disabled' : 'basic',
-    intraOpNumThreads: availableParallelism(),
+    intraOpNumThreads: kind === 'small' ? 1 : availableParallelism(),
     interOpNumThreads: 1,
     enableCpuMemArena: !mapped,
     enableMemPattern: !mapped,

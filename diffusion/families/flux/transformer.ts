@@ -1,6 +1,6 @@
 /** A FLUX transformer in parts, on ONNX Runtime sessions that open when first needed. */
 import type { Facts } from '../../caching/contract.ts'
-import { chooseWeightMode, openSession, type Session, type WeightMode } from '../../onnx/session.ts'
+import { chooseWeightMode, openSession, type GraphKind, type Session, type WeightMode } from '../../onnx/session.ts'
 import type { Model } from '../../onnx/graph.ts'
 import { Segments } from '../../onnx/segments.ts'
 import { sizeOf, tensor, type Tensor } from '../../tensor.ts'
@@ -12,6 +12,8 @@ import { rotaryTables, timeFeatures } from './tables.ts'
 const DEFAULT_GUIDANCE = 3.5
 /** Shapes whose tables are kept: the sizes and prompt lengths in use at one time are few. */
 const TABLES_KEPT = 8
+/** Below this width what lies outside the blocks takes some 0.1 ms, less than waking a second thread for each operator. */
+const SMALL_WIDTH = 1024
 
 const float32Size = ({ weights }: FluxParts): number =>
   [...weights.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
@@ -34,21 +36,21 @@ export class FluxTransformer implements Transformer {
     this.#name = name
     this.#mode = mode
     this.#blocks = new Segments(depth, (from, to) =>
-      this.#open(blocksGraph(parts, from, to), `blocks ${from} to ${to}`),
+      this.#open(blocksGraph(parts, from, to), `blocks ${from} to ${to}`, 'tokens'),
     )
     const cuts = new Set(Array.from({ length: depth + 1 }, (_, i) => i))
     this.facts = { family: 'flux', depth, cuts, modules: new Set() }
   }
 
-  #open(model: Model, part: string): Promise<Session> {
+  #open(model: Model, part: string, kind: GraphKind): Promise<Session> {
     if (this.#released) throw new Error(`${this.#name}: used after release`)
-    return openSession(model, this.#mode, `${this.#name}, ${part}`)
+    return openSession(model, this.#mode, `${this.#name}, ${part}`, kind)
   }
 
   #session(part: string, graph: (parts: FluxParts) => Model): Promise<Session> {
     const known = this.#outer.get(part)
     if (known && !this.#released) return known
-    const opening = this.#open(graph(this.#parts), part)
+    const opening = this.#open(graph(this.#parts), part, this.#parts.config.width < SMALL_WIDTH ? 'small' : 'tokens')
     this.#outer.set(part, opening)
     return opening
   }
