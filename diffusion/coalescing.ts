@@ -105,7 +105,8 @@ export class CoalescingQueue {
 
   async #drain(): Promise<void> {
     // After each run the woken rows get the chance to ask for their next part, and then join those still waiting for it.
-    for (await setImmediate(); this.#waiting.length > 0; await setImmediate()) {
+    await setImmediate()
+    while (this.#waiting.length > 0) {
       const group = this.#takeGroup()
       try {
         this.#check()
@@ -114,6 +115,7 @@ export class CoalescingQueue {
         this.#failure ??= { error }
         for (const one of [...group, ...this.#waiting.splice(0)]) one.reject(error)
       }
+      await setImmediate()
     }
     this.#draining = false
   }

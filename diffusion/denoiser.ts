@@ -8,7 +8,7 @@ import { tensor, type Tensor } from './tensor.ts'
 export interface MeteredDenoiser {
   readonly denoiser: Denoiser
   /** Blocks run and wall-clock milliseconds shared for this sample, branch and evaluation, counted since the last time asked. */
-  takeSpent(call: Call, branch: Branch): Spent
+  readonly takeSpent: (call: Call, branch: Branch) => Spent
 }
 
 /** What travels with a hidden state besides its tokens: further block inputs, and whose account its runs go on. */

@@ -26,7 +26,7 @@ export interface NoiseLevels {
   /** Sigmas of the training steps, rising, length trainSteps; the first is sigma_min, the last sigma_max. */
   readonly table: Float64Array
   /** Sigma at training time t in 0..1, between the table's entries too: `table[i] = at((i + 1) / trainSteps)`. */
-  at(time: number): number
+  readonly at: (time: number) => number
 }
 
 /** A noise schedule. */

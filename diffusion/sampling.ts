@@ -5,7 +5,7 @@ import type { ReportRow } from './caching/report-types.ts'
 import { openDenoiser } from './denoiser.ts'
 import type { Conditioning } from './families/contract.ts'
 import { branchesFor, guided, type Evaluator } from './guidance/classifier-free.ts'
-import type { SamplingResult, SamplingRun } from './sampling-types.ts'
+import type { Denoise, SamplingResult, SamplingRun } from './sampling-types.ts'
 import { scale, sizeOf, zip, type Tensor } from './tensor.ts'
 
 const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
@@ -58,8 +58,11 @@ const startLatent = ({ latent, noise }: SamplingRun, sigma: number): Tensor =>
   zip(latent, noise, (clean, random) => sigma * random + (1 - sigma) * clean)
 
 /** Evaluators for every sample: a cache's, or the plain forward pass. */
-function evaluatorsFor(cache: CacheConfiguration | null, denoiser: Denoiser, samples: number): Evaluator[] {
-  const start = cache?.bind(denoiser.facts)
+function evaluatorsFor(
+  start: ReturnType<CacheConfiguration['bind']> | undefined,
+  denoiser: Denoiser,
+  samples: number,
+): Evaluator[] {
   return Array.from({ length: samples }, (): Evaluator => {
     const evaluate = start?.()
     if (evaluate) return (call) => evaluate(call, denoiser)
@@ -76,6 +79,46 @@ function conditioningOf(run: SamplingRun, branches: readonly Branch[]): Map<Bran
   return new Map(branches.map((branch) => [branch, (branch === 'cond' ? run.positive : run.negative)[0]!]))
 }
 
+/** The facts of a run that its report needs before anything has run. */
+function planOf(run: SamplingRun) {
+  const { family, depth } = run.model.transformer.facts
+  const branches = branchesFor(run.guidance)
+  return { family, depth, branches, evaluations: run.sampler.evaluations(run.sigmas), samples: run.latent.shape[0]! }
+}
+
+/** The guided denoiser of one run; `onRows` gets the rows of each evaluation. */
+async function openDenoise(
+  run: SamplingRun,
+  cache: CacheConfiguration | null,
+  onRows: (rows: readonly ReportRow[]) => void,
+) {
+  const { branches, evaluations, samples } = planOf(run)
+  const conditioning = conditioningOf(run, branches)
+  const latentShape = run.latent.shape.slice(1)
+  const start = cache?.bind(run.model.transformer.facts)
+  const opened = await openDenoiser(run.model.transformer, conditioning, latentShape, samples, run.signal)
+  return guided({
+    evaluators: evaluatorsFor(start, opened.denoiser, samples),
+    scale: run.guidance,
+    firstSigma: run.sigmas[0]!,
+    total: evaluations,
+    spent: opened.takeSpent,
+    onRows,
+  })
+}
+
+/** The sampler's way from the noisy start to the samples. */
+async function integrate(run: SamplingRun, denoise: Denoise): Promise<Tensor> {
+  const { sampler, sigmas } = run
+  const steps = sigmas.length - 1
+  const end = await sampler.sample(denoise, startLatent(run, sigmas[0]!), sigmas, (done, denoised) =>
+    run.onStep?.(done, steps, denoised),
+  )
+  // Left at a noise level above 0, the clean part is brought back to its own scale, as ComfyUI does.
+  const last = sigmas[steps]!
+  return last === 0 ? end : scale(end, 1 / (1 - last))
+}
+
 /**
  * Runs a sampler from `sigmas[0]` to the last sigma. With no sigmas (denoise 0) the latent comes back as it is. Throws one
  * error that lists every fault of its arguments, UnmetNeedsError when the model cannot serve the cache, InterruptedError
@@ -84,44 +127,19 @@ function conditioningOf(run: SamplingRun, branches: readonly Branch[]): Map<Bran
 export async function sample(run: SamplingRun): Promise<SamplingResult> {
   const faults = faultsOf(run)
   if (faults.length > 0) throw new Error(`sampling: ${faults.join('; ')}`)
-  const { model, sampler, sigmas, latent } = run
-  const cache = run.cache ?? model.cache ?? null
-  const branches = branchesFor(run.guidance)
-  const samples = latent.shape[0]!
-  const total = sampler.evaluations(sigmas)
+  const cache = run.cache ?? run.model.cache ?? null
   const rows: ReportRow[] = []
   const began = performance.now()
-  const finish = (result: Tensor): SamplingResult => {
-    const seconds = (performance.now() - began) / 1000
-    const { family, depth } = model.transformer.facts
-    const facts = { family, depth, evaluations: total, samples, branches, seconds }
-    return { samples: result, report: buildReport(cache, facts, rows) }
-  }
-  if (sigmas.length === 0) return finish(latent)
-
-  const { denoiser, takeSpent } = await openDenoiser(
-    model.transformer,
-    conditioningOf(run, branches),
-    latent.shape.slice(1),
-    samples,
-    run.signal,
-  )
-  const denoise = guided({
-    evaluators: evaluatorsFor(cache, denoiser, samples),
-    scale: run.guidance,
-    firstSigma: sigmas[0]!,
-    total,
-    spent: takeSpent,
-    onRows: (fresh) => {
-      rows.push(...fresh)
-      run.onRows?.(fresh)
-    },
-  })
-  const steps = sigmas.length - 1
-  const end = await sampler.sample(denoise, startLatent(run, sigmas[0]!), sigmas, (done, denoised) =>
-    run.onStep?.(done, steps, denoised),
-  )
-  // Left at a noise level above 0, the clean part is brought back to its own scale, as ComfyUI does.
-  const last = sigmas[steps]!
-  return finish(last === 0 ? end : scale(end, 1 / (1 - last)))
+  const samples =
+    run.sigmas.length === 0
+      ? run.latent
+      : await integrate(
+          run,
+          await openDenoise(run, cache, (fresh) => {
+            rows.push(...fresh)
+            run.onRows?.(fresh)
+          }),
+        )
+  const seconds = (performance.now() - began) / 1000
+  return { samples, report: buildReport(cache, { ...planOf(run), seconds }, rows) }
 }

@@ -47,7 +47,7 @@ async function checkOne(dir: string, name: string): Promise<CheckResult> {
   const schedule = flowSchedule(config, Number(json['num_inference_steps']), mu)
   if (!schedule) {
     const details = [
-      `unsupported: no ${String(config['_class_name'])} over ${String(config['prediction_type'] ?? 'flow')}`,
+      `unsupported: no ${String(config['_class_name'])} over ${typeof config['prediction_type'] === 'string' ? config['prediction_type'] : 'flow'}`,
     ]
     return { name: label, kind: 'schedule', maxAbs: NaN, bar: BAR, pass: false, unsupported: true, details }
   }

@@ -29,7 +29,7 @@ describe('coalescing', () => {
     const cache = configure(dicache, { ...knobs, threshold: 0.15, warm_up: 0 })
     const result = await runFake({ transformer, batch: 2, noise, cache, guidance: 1 })
     const [first, second] = [decisions(result, 0), decisions(result, 1)]
-    const expected = [...first].flatMap((letter, i) => {
+    const expected = Array.from(first).flatMap((letter, i) => {
       const computing = [letter, second[i]].filter((one) => one === 'C').length
       return ['embed x2', '0-1 x2', ...(computing > 0 ? [`1-8 x${computing}`] : []), 'head x2']
     })

@@ -15,7 +15,7 @@ export interface Subject {
   /** Settings that skip a good part of 16 steps and never the last. */
   readonly eager: CacheConfiguration
   /** Eager, but only inside this window. */
-  inWindow(start: number, end: number): CacheConfiguration
+  readonly inWindow: (start: number, end: number) => CacheConfiguration
   /** Settings a model without cuts cannot serve, or null when the method runs on any model. */
   readonly demanding: CacheConfiguration | null
 }

@@ -8,7 +8,8 @@ import { betaDistribution, betaQuantile } from '../../../diffusion/schedules/bet
 const flow = (shift: number, trainSteps = 1000) => ({ kind: 'flow', shift, trainSteps }) as const
 const sigmasOf = (name: string, steps: number, shift: number, denoise = 1) =>
   runSigmas(schedules.get(name)!, steps, denoise, flow(shift))
-const near = (values: readonly number[], digits = 6) => values.map((value) => expect.closeTo(value, digits))
+const near = (values: readonly number[], digits = 6): unknown[] =>
+  values.map((value): unknown => expect.closeTo(value, digits))
 
 it('the folder holds the five schedules under their names', () => {
   expect([...schedules.keys()].sort()).toEqual(['beta', 'karras', 'normal', 'sgm_uniform', 'simple'])

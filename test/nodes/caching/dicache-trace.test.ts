@@ -1,12 +1,13 @@
 /** DiCache against the control flow of the three published scripts, with values computed by hand in float64. */
 import { describe, expect, it } from 'vitest'
-import { configure, type Evaluated } from '../../../diffusion/caching/contract.ts'
+import { configure, type Denoiser, type Evaluated, type Hidden } from '../../../diffusion/caching/contract.ts'
 import { dicache } from '../../../nodes/caching/dicache.ts'
 import { callAt, knobs, play, scripted, type Scene } from './scripted.ts'
 
 const letters = (answers: readonly Evaluated[]): string =>
   answers.map(({ trace }) => ({ full: 'F', resumed: 'R', skipped: '.', partial: 'p' })[trace.decision]).join('')
 const values = (answers: readonly Evaluated[]): number[][] => answers.map(({ prediction }) => [...prediction.data])
+const near = (value: number): unknown => expect.closeTo(value, 9)
 const scene = (x: number, p: number, y?: number): Scene => ({ x: [x], p: [p], ...(y === undefined ? {} : { y: [y] }) })
 /** Scripts' settings that no preset has on so short a run are reached through the knobs. */
 const flux = (threshold: number, warm_up: number) => ({ threshold, warm_up })
@@ -38,9 +39,9 @@ describe('the FLUX script', () => {
       'last',
     ])
     const drifts = [0.2, 0.5 / 12, 0.04, 0.25, 0.75 / 16.25]
-    expect(answers.slice(2, 7).map(({ trace }) => trace.drift)).toEqual(drifts.map((drift) => expect.closeTo(drift, 9)))
+    expect(answers.slice(2, 7).map(({ trace }) => trace.drift)).toEqual(drifts.map(near))
     const sums = [0.2, 0.2 + 0.5 / 12, 0.24 + 0.5 / 12, 0.49 + 0.5 / 12, 0.75 / 16.25]
-    expect(answers.slice(2, 7).map(({ trace }) => trace.accumulated)).toEqual(sums.map((sum) => expect.closeTo(sum, 9)))
+    expect(answers.slice(2, 7).map(({ trace }) => trace.accumulated)).toEqual(sums.map(near))
     expect(values(answers).flat()).toEqual([14, 24, 29, 29, 29, 44, expect.closeTo(46.4, 5), 60])
   })
 
@@ -152,7 +153,7 @@ describe('the HunyuanVideo script', () => {
     ['official-wan', 25, 27, 'FFR'],
     ['official-flux', 10, 14, 'FFFR'],
   ] as const)('a sum that equals the threshold: %s, probe from %i to %i', async (preset, from, to, expected) => {
-    const steps = [...expected].map((_, i) => scene(1, i === expected.length - 1 ? to : from, 3))
+    const steps = Array.from(expected).map((_, i) => scene(1, i === expected.length - 1 ? to : from, 3))
     const { answers } = await play(steps, { preset }, 10)
     expect(letters(answers)).toBe(expected)
   })
@@ -222,22 +223,20 @@ describe('what the scripts leave open', () => {
     const untouched = await play(scenes, { ...flux(0.3, 0.125), drift: 'probe - input' })
     const denoiser = scripted({ cond: scenes })
     const handedOut: Float32Array[] = []
-    const { embed, blocks } = denoiser
-    denoiser.embed = async (...given) => {
-      const hidden = await embed(...given)
+    const lend = (hidden: Hidden): Hidden => {
       handedOut.push(hidden.image.data)
       return hidden
     }
-    denoiser.blocks = async (...given) => {
-      const hidden = await blocks(...given)
-      handedOut.push(hidden.image.data)
-      return hidden
+    const lending: Denoiser = {
+      ...denoiser,
+      embed: async (...given) => lend(await denoiser.embed(...given)),
+      blocks: async (...given) => lend(await denoiser.blocks(...given)),
     }
     const params = { ...knobs, ...flux(0.3, 0.125), drift: 'probe - input' as const }
     const evaluate = configure(dicache, params).bind(denoiser.facts)()
     const decided = []
     for (let index = 0; index < 8; index++) {
-      const answer = (await evaluate(callAt(index, 8), denoiser)).get('cond')!
+      const answer = (await evaluate(callAt(index, 8), lending)).get('cond')!
       decided.push({ trace: answer.trace, values: [...answer.prediction.data] })
       handedOut.splice(0).forEach((data) => data.fill(-7))
     }
