@@ -183,8 +183,6 @@ export class App extends EventTarget {
   private entered(node: string | null): void {
     this.progress =
       node === null ? null : { node, title: this.titleOf(node), value: 0, max: 0, startedAt: performance.now() }
-    // A finished run shows its results, not the last glimpse of them.
-    if (node === null) this.editor.pictures.clearPreviews()
   }
 
   private advanced(node: string | null, value: number, max: number): void {

@@ -3,7 +3,7 @@ import type { NodeTypes } from '../model/node-types.ts'
 import { reconcile, type SoundGraph } from '../model/reconcile.ts'
 import { writeValues } from '../model/values.ts'
 import { parseWorkflow, type Workflow } from '../model/workflow.ts'
-import { LGraph, LGraphGroup, LLink } from './library.ts'
+import { LGraphGroup, LiteGraph, type LGraph } from './library.ts'
 import { GraphNode, type Workbench } from './node.ts'
 
 /** What stands in a workflow file beside nodes, links and groups. */
@@ -23,7 +23,7 @@ function addGroups(graph: LGraph, workflow: Workflow): void {
 
 function addLinks(graph: LGraph, sound: SoundGraph): void {
   for (const link of sound.links) {
-    graph.links[link.id] = new LLink(link.id, link.type, link.from, link.fromSlot, link.to, link.toSlot)
+    graph.links[link.id] = new LiteGraph.LLink(link.id, link.type, link.from, link.fromSlot, link.to, link.toSlot)
     graph.last_link_id = Math.max(graph.last_link_id, link.id)
   }
 }

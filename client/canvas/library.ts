@@ -27,7 +27,7 @@ export {
   LGraphGroup,
   LGraphNode,
   LiteGraph,
-  LLink,
+  type LLink,
   type CanvasPointerEvent,
   type ConnectionMenu,
   type InputSlot,

@@ -18,8 +18,7 @@ declare module 'litegraph.js/build/litegraph.core.js' {
     links: number[] | null
     slot_index?: number
   }
-  export class LLink {
-    constructor(id: number, type: string, origin: number, originSlot: number, target: number, targetSlot: number)
+  export interface LLink {
     id: number
     type: string
     origin_id: number
@@ -150,6 +149,7 @@ declare module 'litegraph.js/build/litegraph.core.js' {
     setDirty(front: boolean, back: boolean): void
     adjustMouseEvent(event: CanvasPointerEvent): void
     draw(front?: boolean, back?: boolean): void
+    drawNode(node: LGraphNode, ctx: CanvasRenderingContext2D): void
     selectNodes(nodes?: LGraphNode[], add?: boolean): void
     deselectAllNodes(): void
     deleteSelectedNodes(): void
@@ -192,5 +192,14 @@ declare module 'litegraph.js/build/litegraph.core.js' {
     dialog_close_on_mouse_leave: boolean
     search_hide_on_mouse_leave: boolean
     isValidConnection(a: string, b: string): boolean
+    /** Exported here only. */
+    LLink: new (
+      id: number,
+      type: string,
+      origin: number,
+      originSlot: number,
+      target: number,
+      targetSlot: number,
+    ) => LLink
   }
 }

@@ -101,7 +101,7 @@ function paintImages(ctx: CanvasRenderingContext2D, node: GraphNode, box: Rect):
 
 function paintMedia(ctx: CanvasRenderingContext2D, node: GraphNode, box: Rect): void {
   const preview = node.pictures.preview(node.id)
-  if (preview) paintPicture(ctx, box, preview)
+  if (preview && (node.run.running || node.run.images.length === 0)) paintPicture(ctx, box, preview)
   else paintImages(ctx, node, box)
 }
 

@@ -23,6 +23,7 @@ export interface SurfaceHost {
 
 const MIN_SCALE = 0.1
 const MAX_SCALE = 4
+const READABLE = 0.3
 const GRID = 40
 
 export class Surface extends LGraphCanvas {
@@ -160,6 +161,14 @@ export class Surface extends LGraphCanvas {
     else if (event.canvasY < node.pos[1]) this.host.renameNode(node)
   }
 
+  /** litegraph drops titles and names below 60 % of full size, where they can still be read; here they go at READABLE. */
+  override drawNode(node: LGraphNode, ctx: CanvasRenderingContext2D): void {
+    const { scale } = this.ds
+    if (scale >= READABLE) this.ds.scale = Math.max(scale, 0.61)
+    super.drawNode(node, ctx)
+    this.ds.scale = scale
+  }
+
   // What litegraph would do itself, by means that put text into innerHTML or read a global clipboard.
   override processMouseWheel(): undefined {
     return undefined
@@ -201,6 +210,9 @@ export class Surface extends LGraphCanvas {
     return
   }
 }
+
+// LGraph.attachCanvas compares constructors and would refuse a subclass.
+Surface.prototype.constructor = LGraphCanvas
 
 /** A quiet dot grid that thins out when zoomed away. */
 function drawGrid(ctx: CanvasRenderingContext2D, area: Float32Array, scale: number): void {

@@ -15,7 +15,7 @@ const schema = z.record(
 )
 type ApiPrompt = z.infer<typeof schema>
 
-const COLUMN = 420
+const COLUMN = 310
 const GAP = 50
 
 /** True when every entry is a node with a class. */

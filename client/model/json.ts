@@ -1,7 +1,8 @@
 /** JSON whose whole numbers beyond 2^53 stay exact: they are bigint in memory and plain digits on the wire. */
 
-/** Strings are matched first, so that digits inside them are left alone. */
-const LONG_INTEGERS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g
+/** Strings and whole numbers with fraction and exponent are matched as one, so that digits inside them are left alone. */
+const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+const LONG_INTEGER = /^-?\d{16,}$/
 
 const mark = (): string => `bigint-${Math.random().toString(36).slice(2)}-${Date.now().toString(36)}:`
 
@@ -9,8 +10,8 @@ const mark = (): string => `bigint-${Math.random().toString(36).slice(2)}-${Date
 export function parseJson(text: string): unknown {
   if (!/\d{16}/.test(text)) return JSON.parse(text) as unknown
   const marker = mark()
-  const marked = text.replace(LONG_INTEGERS, (token) =>
-    token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : `"${marker}${token}"`,
+  const marked = text.replace(STRINGS_AND_NUMBERS, (token) =>
+    LONG_INTEGER.test(token) && !Number.isSafeInteger(Number(token)) ? `"${marker}${token}"` : token,
   )
   return JSON.parse(marked, (_, value: unknown) =>
     typeof value === 'string' && value.startsWith(marker) ? BigInt(value.slice(marker.length)) : value,

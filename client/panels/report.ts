@@ -170,8 +170,8 @@ export class Report extends Panel {
         <dd>${t.skipped} of ${t.rows}</dd>
         <dt>Blocks computed</dt>
         <dd>${t.blocks} of ${t.plain} (${(share * 100).toFixed(0)} %)</dd>
-        <dt>Fewer blocks by a factor of</dt>
-        <dd>${t.blocks > 0 ? (t.plain / t.blocks).toFixed(2) : '–'}</dd>
+        <dt>Saving in blocks</dt>
+        <dd>${t.blocks > 0 ? `${(t.plain / t.blocks).toFixed(2)}×` : '–'}</dd>
         <dt>Time in the model</dt>
         <dd>${duration(t.seconds)}</dd>
       </dl>
