@@ -43,8 +43,9 @@ async function recognise(weights: Weights, config: Json | null): Promise<Recogni
   )
 }
 
-async function openTransformer(path: string): Promise<OpenedTransformer & { family: string }> {
-  const isFolder = (await stat(path)).isDirectory()
+async function openTransformer(given: string): Promise<OpenedTransformer & { family: string }> {
+  const isFolder = (await stat(given)).isDirectory()
+  const path = isFolder && (await isCheckpointFolder(given)) ? join(given, 'transformer') : given
   const weights = await (isFolder ? openWeightsFolder(path) : openWeights(path))
   const config = await readJsonIfAny(join(isFolder ? path : dirname(path), 'config.json'))
   const { family, fit } = await recognise(weights, config)
@@ -74,8 +75,8 @@ function latentRgb(json: Json | null, channels: number, where: string): LatentFo
 }
 
 /**
- * Opens a transformer by itself: a .safetensors file in any known layout, or a folder with config.json and weights. Reads
- * headers only. Throws UnknownModelError, SafetensorsError, or an Error that names the file.
+ * Opens a transformer by itself: a .safetensors file in any known layout, a folder with config.json and weights, or a whole
+ * diffusers folder of which it takes only that part. Reads headers only. Throws UnknownModelError, SafetensorsError, or an Error that names the file.
  */
 export async function openDiffusionModel(path: string): Promise<DiffusionModel> {
   const { transformer, latentChannels, shift, family } = await openTransformer(path)

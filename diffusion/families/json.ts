@@ -44,7 +44,9 @@ export class Fields {
   #read<T>(name: string, fallback: T | undefined, expected: string, fits: (value: unknown) => value is T, none: T): T {
     const value = this.#json[name] ?? fallback
     if (fits(value)) return value
-    this.#faults.push(`${name} is ${JSON.stringify(this.#json[name]) ?? 'missing'}, expected ${expected}`)
+    this.#faults.push(
+      `${name} is ${name in this.#json ? JSON.stringify(this.#json[name]) : 'missing'}, expected ${expected}`,
+    )
     return none
   }
 

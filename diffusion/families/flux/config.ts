@@ -62,29 +62,55 @@ export function parseFluxConfig(json: Json, where: string): FluxConfig {
   return config
 }
 
-const countBlocks = (tensors: ReadonlyMap<string, unknown>, prefix: string): number => {
-  let count = 0
-  while (tensors.has(`${prefix}.${count}.${prefix === 'double_blocks' ? 'img_mod' : 'modulation'}.lin.weight`)) count++
-  return count
+/** Where each layout shows the sizes: outer layers, and the parts that every block of a kind has. */
+const SIGNS = {
+  original: {
+    image: 'img_in.weight',
+    text: 'txt_in.weight',
+    pooled: 'vector_in.in_layer.weight',
+    guidance: 'guidance_in.in_layer.weight',
+    head: 'double_blocks.0.img_attn.norm.query_norm.scale',
+    double: (i: number) => `double_blocks.${i}.img_mod.lin.weight`,
+    single: (i: number) => `single_blocks.${i}.modulation.lin.weight`,
+  },
+  diffusers: {
+    image: 'x_embedder.weight',
+    text: 'context_embedder.weight',
+    pooled: 'time_text_embed.text_embedder.linear_1.weight',
+    guidance: 'time_text_embed.guidance_embedder.linear_1.weight',
+    head: 'transformer_blocks.0.attn.norm_q.weight',
+    double: (i: number) => `transformer_blocks.${i}.norm1.linear.weight`,
+    single: (i: number) => `single_transformer_blocks.${i}.norm.linear.weight`,
+  },
 }
 
-/**
- * From the shapes of a file in the original layout (prefix already taken off), or null when its outer layers are missing. The
- * rotary axes leave no trace in the weights: [16, 56, 56] as in every published FLUX, if the head size allows it.
- */
-export function inferFluxConfig(tensors: ReadonlyMap<string, StoredTensor>): FluxConfig | null {
+/** How checkpoints are keyed: as diffusers saves them, or as the original single file of Black Forest Labs. */
+export type FluxLayout = keyof typeof SIGNS
+
+/** Rotary axes of every published FLUX, by head size: they leave no trace in the weights. */
+const AXES: Readonly<Record<number, readonly number[]>> = { 128: [16, 56, 56] }
+
+/** From the shapes of a file without configuration (prefix already taken off), or null when they are not a published FLUX's. */
+export function inferFluxConfig(tensors: ReadonlyMap<string, StoredTensor>, layout: FluxLayout): FluxConfig | null {
+  const signs = SIGNS[layout]
   const extent = (key: string, axis: number): number => tensors.get(key)?.shape[axis] ?? 0
-  const headSize = extent('double_blocks.0.img_attn.norm.query_norm.scale', 0)
-  if (headSize !== 128 || extent('img_in.weight', 0) % headSize !== 0) return null
+  const count = (key: (i: number) => string): number => {
+    let blocks = 0
+    while (tensors.has(key(blocks))) blocks++
+    return blocks
+  }
+  const [headSize, width] = [extent(signs.head, 0), extent(signs.image, 0)]
+  const axes = AXES[headSize]
+  if (!axes || width % headSize !== 0 || extent(signs.image, 1) % 4 !== 0) return null
   return withWidth({
-    patchChannels: extent('img_in.weight', 1),
-    heads: extent('img_in.weight', 0) / headSize,
+    patchChannels: extent(signs.image, 1),
+    heads: width / headSize,
     headSize,
-    doubleBlocks: countBlocks(tensors, 'double_blocks'),
-    singleBlocks: countBlocks(tensors, 'single_blocks'),
-    textWidth: extent('txt_in.weight', 1),
-    pooledWidth: extent('vector_in.in_layer.weight', 1),
-    guidance: tensors.has('guidance_in.in_layer.weight'),
-    axes: [16, 56, 56],
+    doubleBlocks: count(signs.double),
+    singleBlocks: count(signs.single),
+    textWidth: extent(signs.text, 1),
+    pooledWidth: extent(signs.pooled, 1),
+    guidance: tensors.has(signs.guidance),
+    axes,
   })
 }

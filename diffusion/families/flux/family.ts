@@ -2,8 +2,8 @@
 import { basename } from 'node:path'
 import type { StoredTensor, Weights } from '../../onnx/weights.ts'
 import type { Family, Fit, Json } from '../family.ts'
-import { inferFluxConfig, parseFluxConfig, type FluxConfig } from './config.ts'
-import { locateFlux, type FluxLayout } from './keys.ts'
+import { inferFluxConfig, parseFluxConfig, type FluxConfig, type FluxLayout } from './config.ts'
+import { locateFlux } from './keys.ts'
 import { openFluxText } from './text.ts'
 import { FluxTransformer } from './transformer.ts'
 
@@ -21,11 +21,27 @@ function unprefixed(tensors: Weights['tensors']): ReadonlyMap<string, StoredTens
   )
 }
 
-function fit(weights: Weights, config: FluxConfig, layout: FluxLayout): Fit {
-  const { found, misfits, total } = locateFlux(unprefixed(weights.tensors), config, layout)
+/** Keys of weights that are integers or fp8 with a scale of their own: other numbers than they seem. */
+const isScale = (key: string): boolean => key === 'scaled_fp8' || /\.(scale_weight|weight_scale|absmax)$/.test(key)
+
+function fit(weights: Weights, tensors: Weights['tensors'], config: FluxConfig | null, layout: FluxLayout): Fit {
+  const label = `flux (${layout} keys)`
+  const unfit = (share: number, misfits: readonly string[]): Fit => ({
+    label,
+    share,
+    misfits,
+    open: () => {
+      throw new Error(`${weights.where}: not ${label}: ${misfits.join('; ')}`)
+    },
+  })
+  if (!config) return unfit(0, ['no config.json of a FluxTransformer2DModel beside it, and no layers of head size 128'])
+  const { found, misfits, total } = locateFlux(tensors, config, layout)
+  const scale = [...tensors.keys()].find(isScale)
+  if (scale) return unfit((found.size - 1) / total, [`${scale}: weights with scales are not supported`, ...misfits])
+  if (misfits.length > 0) return unfit(found.size / total, misfits)
   return {
-    label: `flux (${layout} keys)`,
-    share: found.size / total,
+    label,
+    share: 1,
     misfits,
     open: () => ({
       transformer: new FluxTransformer({ config, weights: found }, `FLUX model ${basename(weights.where)}`),
@@ -35,31 +51,20 @@ function fit(weights: Weights, config: FluxConfig, layout: FluxLayout): Fit {
   }
 }
 
-/** A configuration that names another class is not one of ours; without one, shapes must tell. */
-function configOf(weights: Weights, json: Json | null): FluxConfig | null {
-  if (json?.['_class_name'] === 'FluxTransformer2DModel')
-    return parseFluxConfig(json, `config.json of ${weights.where}`)
-  return inferFluxConfig(unprefixed(weights.tensors))
-}
-
 export default {
   name: 'flux',
   pipeline: 'FluxPipeline',
   openText: openFluxText,
+  /** By the configuration beside the file if it is of this class (it may be another file's), and by the shapes alone. */
   fits(weights: Weights, json: Json | null): readonly Fit[] {
-    const config = configOf(weights, json)
-    if (!config) {
-      const misfits = ['img_in.weight and double_blocks.0.img_attn.norm.query_norm.scale [128]: missing']
-      const none = (layout: FluxLayout): Fit => ({
-        label: `flux (${layout} keys)`,
-        share: 0,
-        misfits: layout === 'original' ? misfits : ['a config.json with _class_name FluxTransformer2DModel: missing'],
-        open: () => {
-          throw new Error(`${weights.where} is no FLUX model`)
-        },
-      })
-      return [none('diffusers'), none('original')]
-    }
-    return [fit(weights, config, 'diffusers'), fit(weights, config, 'original')]
+    const tensors = unprefixed(weights.tensors)
+    const isOurs = json?.['_class_name'] === 'FluxTransformer2DModel'
+    const told = isOurs ? parseFluxConfig(json, `config.json of ${weights.where}`) : null
+    const layouts: readonly FluxLayout[] = ['diffusers', 'original']
+    return layouts.map((layout) => {
+      const byConfig = fit(weights, tensors, told, layout)
+      const byShapes = fit(weights, tensors, inferFluxConfig(tensors, layout), layout)
+      return byShapes.share > byConfig.share ? byShapes : byConfig
+    })
   },
 } satisfies Family

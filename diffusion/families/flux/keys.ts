@@ -1,9 +1,6 @@
 /** Every weight of a FLUX transformer by one name, and where the two published layouts keep it. */
 import { rowsOf, type StoredTensor, type Weights } from '../../onnx/weights.ts'
-import { TIME_CHANNELS, type FluxConfig } from './config.ts'
-
-/** How checkpoints are keyed: as diffusers saves them, or as the original single file of Black Forest Labs. */
-export type FluxLayout = 'diffusers' | 'original'
+import { TIME_CHANNELS, type FluxConfig, type FluxLayout } from './config.ts'
 
 /** Where a weight starts: a tensor, and the first of its rows. */
 interface Place {

@@ -1,10 +1,12 @@
 /** A FLUX transformer in parts, on ONNX Runtime sessions that open when first needed. */
 import type { Facts } from '../../caching/contract.ts'
-import { chooseWeightMode, openSession, type GraphKind, type Session, type WeightMode } from '../../onnx/session.ts'
+import { LazySession } from '../../onnx/lazy-session.ts'
+import { chooseWeightMode, openSession, type WeightMode } from '../../onnx/session.ts'
 import type { Model } from '../../onnx/graph.ts'
 import { Segments } from '../../onnx/segments.ts'
 import { sizeOf, tensor, type Tensor } from '../../tensor.ts'
 import type { Conditioning, Part, Prepared, Rows, Transformer } from '../contract.ts'
+import type { FluxConfig } from './config.ts'
 import { blocksGraph, embedGraph, headGraph, textGraph, type FluxParts } from './graphs.ts'
 import { rotaryTables, timeFeatures } from './tables.ts'
 
@@ -21,51 +23,50 @@ const float32Size = ({ weights }: FluxParts): number =>
 /** Runs the graphs of `graphs.ts`; see `Transformer` for the shapes. */
 export class FluxTransformer implements Transformer {
   readonly facts: Facts
-  readonly #parts: FluxParts
+  readonly #config: FluxConfig
   readonly #name: string
-  readonly #mode: WeightMode
+  readonly #text: LazySession
+  readonly #embedding: LazySession
   readonly #blocks: Segments
-  readonly #outer = new Map<string, Promise<Session>>()
+  readonly #headOut: LazySession
   readonly #tables = new Map<string, Rows>()
   #released = false
 
   /** `name` stands in front of errors. */
   constructor(parts: FluxParts, name: string, mode: WeightMode = chooseWeightMode(float32Size(parts))) {
-    const depth = parts.config.doubleBlocks + parts.config.singleBlocks
-    this.#parts = parts
+    const { config } = parts
+    const depth = config.doubleBlocks + config.singleBlocks
+    this.#config = config
     this.#name = name
-    this.#mode = mode
+    const outer = (part: string, graph: (parts: FluxParts) => Model): LazySession => {
+      const kind = config.width < SMALL_WIDTH ? 'small' : 'tokens'
+      return new LazySession(() => graph(parts), { mode, name: `${name}, ${part}`, kind })
+    }
+    this.#text = outer('text', textGraph)
+    this.#embedding = outer('embed', embedGraph)
+    this.#headOut = outer('head', headGraph)
     this.#blocks = new Segments(depth, (from, to) =>
-      this.#open(blocksGraph(parts, from, to), `blocks ${from} to ${to}`, 'tokens'),
+      openSession(blocksGraph(parts, from, to), mode, `${name}, blocks ${from} to ${to}`),
     )
     const cuts = new Set(Array.from({ length: depth + 1 }, (_, i) => i))
     this.facts = { family: 'flux', depth, cuts, modules: new Set() }
   }
 
-  #open(model: Model, part: string, kind: GraphKind): Promise<Session> {
+  #assertOpen(): void {
     if (this.#released) throw new Error(`${this.#name}: used after release`)
-    return openSession(model, this.#mode, `${this.#name}, ${part}`, kind)
-  }
-
-  #session(part: string, graph: (parts: FluxParts) => Model): Promise<Session> {
-    const known = this.#outer.get(part)
-    if (known && !this.#released) return known
-    const opening = this.#open(graph(this.#parts), part, this.#parts.config.width < SMALL_WIDTH ? 'small' : 'tokens')
-    this.#outer.set(part, opening)
-    return opening
   }
 
   async prepare(conditioning: Conditioning, latentShape: readonly number[]): Promise<Prepared> {
+    this.#assertOpen()
     const { tokens, pooled } = this.#checked(conditioning, latentShape)
     const guidance = conditioning.extras['guidance'] ?? DEFAULT_GUIDANCE
-    const session = await this.#session('text', textGraph)
-    const features = this.#parts.config.guidance ? { guidance: timeFeatures([guidance]) } : {}
-    const rows = await session.run({ tokens, pooled, ...features })
+    const features = this.#config.guidance ? { guidance: timeFeatures([guidance]) } : {}
+    const rows = await this.#text.run({ tokens, pooled, ...features })
     return { rows, shared: this.#sharedFor(latentShape, tokens.shape[1] ?? 0) }
   }
 
   #checked({ tokens, pooled }: Conditioning, latentShape: readonly number[]): { tokens: Tensor; pooled: Tensor } {
-    const { textWidth, pooledWidth, patchChannels } = this.#parts.config
+    const { textWidth, pooledWidth, patchChannels } = this.#config
     const [channels, height = 0, width = 0] = latentShape
     const faults: string[] = []
     if (tokens.shape.length !== 3 || tokens.shape[2] !== textWidth)
@@ -85,7 +86,7 @@ export class FluxTransformer implements Transformer {
     const key = `${height} ${width} ${textTokens}`
     const [h, w] = [height / 2, width / 2]
     const shared = this.#tables.get(key) ?? {
-      ...rotaryTables(this.#parts.config.axes, textTokens, h, w),
+      ...rotaryTables(this.#config.axes, textTokens, h, w),
       grid: tensor(Float32Array.of(h, w), [2]),
     }
     this.#tables.delete(key)
@@ -95,7 +96,7 @@ export class FluxTransformer implements Transformer {
   }
 
   async run(part: Part, rows: Rows, shared: Rows): Promise<Rows> {
-    if (this.#released) throw new Error(`${this.#name}: used after release`)
+    this.#assertOpen()
     if (part.kind === 'embed') return this.#embed(rows)
     if (part.kind === 'head') return this.#head(rows, shared)
     const { image, text, temb, ...rest } = this.#take(rows, ['image', 'text', 'temb'])
@@ -114,25 +115,21 @@ export class FluxTransformer implements Transformer {
     const { latent, sigma, vector, text } = this.#take(rows, ['latent', 'sigma', 'vector', 'text'])
     const [batch = 0, channels = 0, height = 0, width = 0] = latent.shape
     const patches = { data: latent.data, shape: [batch, channels, height / 2, 2, width / 2, 2] }
-    const session = await this.#session('embed', embedGraph)
-    return { ...(await session.run({ patches, time: timeFeatures(sigma.data), vector })), text }
+    return { ...(await this.#embedding.run({ patches, time: timeFeatures(sigma.data), vector })), text }
   }
 
   async #head(rows: Rows, shared: Rows): Promise<Rows> {
     const { image, temb } = this.#take(rows, ['image', 'temb'])
     const [h = 0, w = 0] = this.#take(shared, ['grid']).grid.data
-    const channels = this.#parts.config.patchChannels / 4
+    const channels = this.#config.patchChannels / 4
     const grid = { data: BigInt64Array.from([0, h, w, channels, 2, 2], BigInt), shape: [6] }
-    const session = await this.#session('head', headGraph)
-    const { prediction } = await session.run({ image, temb, grid })
+    const { prediction } = await this.#headOut.run({ image, temb, grid })
     return { prediction: tensor(prediction!.data, [image.shape[0] ?? 0, channels, 2 * h, 2 * w]) }
   }
 
   async release(): Promise<void> {
     this.#released = true
-    const outer = await Promise.allSettled(this.#outer.values())
-    this.#outer.clear()
-    await Promise.all(outer.map((opened) => (opened.status === 'fulfilled' ? opened.value.release() : undefined)))
+    for (const session of [this.#text, this.#embedding, this.#headOut]) await session.release()
     await this.#blocks.release()
   }
 }

@@ -1,7 +1,7 @@
 /** CLIP and T5 from text to vectors: tokenizer and model together, sessions opened at the first text. */
 import { join } from 'node:path'
-import { chooseWeightMode, openSession, type Feed, type Session } from '../../onnx/session.ts'
-import type { Model } from '../../onnx/graph.ts'
+import { LazySession } from '../../onnx/lazy-session.ts'
+import { chooseWeightMode, type Feed, type WeightMode } from '../../onnx/session.ts'
 import { float32Bytes, openWeightsFolder, type StoredTensor, type Weights } from '../../onnx/weights.ts'
 import { tensor, zeros, type Tensor } from '../../tensor.ts'
 import { readJson } from '../json.ts'
@@ -16,28 +16,9 @@ type OnWarning = ((message: string) => void) | undefined
 /** Tokens that T5 takes where its tokenizer has no limit: what FLUX.1 was trained with. */
 const T5_TOKENS = 512
 
+const modeFor = (weights: Weights): WeightMode => chooseWeightMode(float32Bytes(weights))
+
 const asFeed = (ids: readonly number[]): Feed => ({ data: BigInt64Array.from(ids, BigInt), shape: [1, ids.length] })
-
-/** A session that opens once, at its first use. */
-class LazySession {
-  readonly #open: () => Promise<Session>
-  #opening: Promise<Session> | null = null
-
-  constructor(model: () => Model, weights: Weights, name: string) {
-    this.#open = () => openSession(model(), chooseWeightMode(float32Bytes(weights)), name)
-  }
-
-  async run(feeds: Readonly<Record<string, Feed>>): Promise<Readonly<Record<string, Tensor>>> {
-    this.#opening ??= this.#open()
-    return (await this.#opening).run(feeds)
-  }
-
-  async release(): Promise<void> {
-    const opening = this.#opening
-    this.#opening = null
-    await (await opening?.catch(() => undefined))?.release()
-  }
-}
 
 function checkVocabulary(tokenizer: TextTokenizer, table: StoredTensor, name: string): void {
   const rows = table.shape[0] ?? 0
@@ -60,7 +41,7 @@ export class ClipEncoder {
     this.width = config.width
     this.#config = config
     this.#tokenizer = tokenizer
-    this.#session = new LazySession(() => clipGraph(config, lookup), weights, name)
+    this.#session = new LazySession(() => clipGraph(config, lookup), { mode: modeFor(weights), name })
   }
 
   /** The pooled text [1, width]. */
@@ -90,7 +71,7 @@ export class T5Encoder {
     this.width = config.width
     this.#config = config
     this.#tokenizer = tokenizer
-    this.#session = new LazySession(() => t5Graph(config, lookup), weights, name)
+    this.#session = new LazySession(() => t5Graph(config, lookup), { mode: modeFor(weights), name })
   }
 
   /** Every token's final state [1, L, width]. Padding is looked at too, as the models were trained. */

@@ -1,7 +1,7 @@
 /** AutoencoderKL: pictures to latents and back, on sessions that open when first needed. */
 import { basename, dirname, join } from 'node:path'
-import type { Model } from '../../onnx/graph.ts'
-import { chooseWeightMode, openSession, type Session } from '../../onnx/session.ts'
+import { LazySession } from '../../onnx/lazy-session.ts'
+import { chooseWeightMode } from '../../onnx/session.ts'
 import { float32Bytes, openWeightsFolder, type Weights } from '../../onnx/weights.ts'
 import type { Tensor } from '../../tensor.ts'
 import type { Autoencoder } from '../contract.ts'
@@ -20,33 +20,25 @@ export const vaeWeights = (weights: Weights): WeightLookup => new WeightLookup(w
 export class KlAutoencoder implements Autoencoder {
   readonly factor: number
   readonly channels: number
-  readonly #config: VaeConfig
-  readonly #weights: Weights
   readonly #name: string
-  readonly #sessions = new Map<string, Promise<Session>>()
+  readonly #encoder: LazySession
+  readonly #decoder: LazySession
 
   constructor(config: VaeConfig, weights: Weights) {
-    this.#config = config
-    this.#weights = weights
-    this.#name = `VAE ${basename(dirname(weights.where))}/${basename(weights.where)}`
     this.factor = config.factor
     this.channels = config.latentChannels
-  }
-
-  #session(part: string, graph: (config: VaeConfig, weights: WeightLookup) => Model): Promise<Session> {
-    const mode = chooseWeightMode(float32Bytes(this.#weights))
-    const opening =
-      this.#sessions.get(part) ??
-      openSession(graph(this.#config, vaeWeights(this.#weights)), mode, `${this.#name}, ${part}`, 'convolutions')
-    this.#sessions.set(part, opening)
-    return opening
+    this.#name = `VAE ${basename(dirname(weights.where))}/${basename(weights.where)}`
+    const lookup = vaeWeights(weights)
+    const mode = chooseWeightMode(float32Bytes(weights))
+    const options = (part: string) => ({ mode, name: `${this.#name}, ${part}`, kind: 'convolutions' as const })
+    this.#encoder = new LazySession(() => encoderGraph(config, lookup), options('encoder'))
+    this.#decoder = new LazySession(() => decoderGraph(config, lookup), options('decoder'))
   }
 
   async decode(latent: Tensor): Promise<Tensor> {
     if (latent.shape.length !== 4 || latent.shape[1] !== this.channels)
       throw new Error(`${this.#name}: latents are [${latent.shape.join(', ')}], expected [B, ${this.channels}, h, w]`)
-    const session = await this.#session('decoder', decoderGraph)
-    return (await session.run({ latent }))['pixels']!
+    return (await this.#decoder.run({ latent }))['pixels']!
   }
 
   async encode(pixels: Tensor): Promise<Tensor> {
@@ -56,15 +48,13 @@ export class KlAutoencoder implements Autoencoder {
       throw new Error(
         `${this.#name}: pixels are [${pixels.shape.join(', ')}], expected [B, H, W, 3] with H and W multiples of ${this.factor}`,
       )
-    const session = await this.#session('encoder', encoderGraph)
-    return (await session.run({ pixels }))['latent']!
+    return (await this.#encoder.run({ pixels }))['latent']!
   }
 
   /** Closes its sessions; they open again when needed. */
   async release(): Promise<void> {
-    const opened = await Promise.allSettled(this.#sessions.values())
-    this.#sessions.clear()
-    await Promise.all(opened.map((result) => (result.status === 'fulfilled' ? result.value.release() : undefined)))
+    await this.#encoder.release()
+    await this.#decoder.release()
   }
 }
 

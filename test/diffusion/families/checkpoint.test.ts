@@ -32,7 +32,8 @@ async function copy(name: string): Promise<string> {
 
 describe('openCheckpoint', () => {
   it('gives model, text encoders and autoencoder', async () => {
-    const { model, clip, vae, release } = await openCheckpoint(whole)
+    const checkpoint = await openCheckpoint(whole)
+    const { model, clip, vae } = checkpoint
     expect(model).toMatchObject({
       family: 'flux',
       name: 'whole',
@@ -46,7 +47,7 @@ describe('openCheckpoint', () => {
     await expect(model.transformer.prepare(conditioning, [4, 4, 4])).rejects.toThrow(
       /\[1, 12, 32\], expected \[1, L, 24\].*\[1, 32\], expected \[1, 20\]/,
     )
-    await release()
+    await checkpoint.release()
   })
 
   it('reads how latents look from latent_rgb.json', async () => {
@@ -123,6 +124,11 @@ describe('openDiffusionModel', () => {
     expect(model).toMatchObject({ family: 'flux', name: file, latent: { channels: 4, factor: 8 } })
     expect(model.transformer.facts.depth).toBe(5)
     await model.transformer.release()
+  })
+
+  it('takes the transformer out of a whole folder', async () => {
+    const model = await openDiffusionModel(whole)
+    expect(model).toMatchObject({ family: 'flux', latent: { channels: 4 } })
   })
 
   it('tells the nearest families of a file it does not know', async () => {

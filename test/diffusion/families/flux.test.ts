@@ -6,7 +6,11 @@ import { openFluxCase, type FluxCase } from '../../../diffusion/check/shared/flu
 import type { Prepared, Rows } from '../../../diffusion/families/contract.ts'
 import { concatRows, row, sizeOf, tensor, type Tensor } from '../../../diffusion/tensor.ts'
 import flux from '../../../diffusion/families/flux/family.ts'
-import { openWeights } from '../../../diffusion/onnx/weights.ts'
+import { openWeights, type StoredTensor } from '../../../diffusion/onnx/weights.ts'
+import { parseFluxConfig } from '../../../diffusion/families/flux/config.ts'
+import { locateFlux } from '../../../diffusion/families/flux/keys.ts'
+import { FluxTransformer } from '../../../diffusion/families/flux/transformer.ts'
+import { readJson } from '../../../diffusion/families/json.ts'
 
 const dir = join(import.meta.dirname, '../../fixtures/parity/flux-dev-a')
 /** The same numbers at every run, spread over -1..1. */
@@ -118,7 +122,89 @@ describe('FluxTransformer', () => {
   })
 })
 
+describe('weights in the file', () => {
+  it('give the same prediction mapped and cast at every run as in private copies', async () => {
+    const config = parseFluxConfig(await readJson(join(dir, 'config.json')), 'config.json')
+    const { tensors } = await openWeights(join(dir, 'original_keys.safetensors'))
+    const parts = { config, weights: locateFlux(tensors, config, 'original').found }
+    const opened = await openFluxCase(dir)
+    const results: Tensor[] = []
+    for (const mode of ['private', 'mapped'] as const) {
+      const transformer = new FluxTransformer(parts, mode, mode)
+      const { rows, shared } = await transformer.prepare(opened.conditioning(0), opened.latentShape)
+      const start = { ...rows, latent: wave([1, ...opened.latentShape], 0), sigma: tensor(Float32Array.of(0.4), [1]) }
+      const state = await transformer.run({ kind: 'embed' }, start, shared)
+      const done = await transformer.run({ kind: 'blocks', from: 0, to: 5 }, state, shared)
+      results.push((await transformer.run({ kind: 'head' }, done, shared))['prediction']!)
+      await transformer.release()
+    }
+    await opened.transformer.release()
+    expect(maxAbsDifference(results[0]!, results[1]!)).toBeLessThan(1e-5)
+  })
+})
+
+/** Keys and shapes of a file as Black Forest Labs publishes them, with one block of each kind and heads of 128. */
+function publishedShapes(width: number, prefix: string): ReadonlyMap<string, StoredTensor> {
+  const shapes: Record<string, readonly number[]> = {}
+  const linear = (name: string, out: number, wide: number): void => {
+    shapes[`${name}.weight`] = [out, wide]
+    shapes[`${name}.bias`] = [out]
+  }
+  const norms = (name: string): void => {
+    for (const kind of ['query', 'key']) shapes[`${name}.${kind}_norm.scale`] = [128]
+  }
+  linear('img_in', width, 64)
+  linear('txt_in', width, 40)
+  for (const [name, wide] of [
+    ['time_in', 256],
+    ['vector_in', 24],
+  ] as const) {
+    linear(`${name}.in_layer`, width, wide)
+    linear(`${name}.out_layer`, width, width)
+  }
+  for (const side of ['img', 'txt']) {
+    const block = `double_blocks.0.${side}`
+    linear(`${block}_mod.lin`, 6 * width, width)
+    linear(`${block}_attn.qkv`, 3 * width, width)
+    norms(`${block}_attn.norm`)
+    linear(`${block}_attn.proj`, width, width)
+    linear(`${block}_mlp.0`, 4 * width, width)
+    linear(`${block}_mlp.2`, width, 4 * width)
+  }
+  linear('single_blocks.0.modulation.lin', 3 * width, width)
+  linear('single_blocks.0.linear1', 7 * width, width)
+  norms('single_blocks.0.norm')
+  linear('single_blocks.0.linear2', width, 5 * width)
+  linear('final_layer.adaLN_modulation.1', 2 * width, width)
+  linear('final_layer.linear', 64, width)
+  const stored = (name: string, shape: readonly number[]): StoredTensor => ({
+    name,
+    shape,
+    dtype: 'BF16',
+    offset: 0,
+    length: 2 * sizeOf(shape),
+    file: '/flux.safetensors',
+  })
+  return new Map(Object.entries(shapes).map(([key, shape]) => [prefix + key, stored(prefix + key, shape)]))
+}
+
 describe('recognition of FLUX', () => {
+  it.each(['', 'model.diffusion_model.'])('needs no configuration for published heads (prefix "%s")', (prefix) => {
+    const weights = { where: 'flux.safetensors', tensors: publishedShapes(256, prefix) }
+    const fit = flux.fits(weights, null).find(({ share }) => share === 1)
+    expect(fit?.label).toBe('flux (original keys)')
+    const { transformer, latentChannels, shift } = fit!.open()
+    expect([transformer.facts.depth, latentChannels, shift]).toEqual([2, 16, 1])
+  })
+
+  it('refuses weights that have scales of their own', () => {
+    const tensors = new Map(publishedShapes(256, ''))
+    tensors.set('scaled_fp8', { ...tensors.get('img_in.bias')!, name: 'scaled_fp8' })
+    const fits = flux.fits({ where: 'fp8.safetensors', tensors }, null)
+    expect(fits.every(({ share }) => share < 1)).toBe(true)
+    expect(fits.find(({ label }) => label.includes('original'))?.misfits[0]).toMatch(/scaled_fp8.*not supported/)
+  })
+
   const label = 'flux (diffusers keys)'
   const fitsOf = async (file: string, config: Record<string, unknown> | null) =>
     flux.fits(await openWeights(join(dir, file)), config)

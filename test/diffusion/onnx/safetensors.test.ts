@@ -89,7 +89,7 @@ describe('parseHeader', () => {
           fc.anything(),
         ),
       })
-      .map((value) => bytes(JSON.stringify({ a: value, b: value }) ?? ''))
+      .map((value) => bytes(JSON.stringify({ a: value, b: value })))
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }), json, near), fc.nat({ max: 100 }), (header, data) => {
         const end = 8 + header.length + data

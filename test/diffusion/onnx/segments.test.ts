@@ -14,12 +14,12 @@ function recorder() {
     for (let block = from; block < to; block++) held.set(block, (held.get(block) ?? 0) + by)
   }
   let most = 0
-  const open = async (from: number, to: number): Promise<Session> => {
+  const open = (from: number, to: number): Promise<Session> => {
     if (from >= to) throw new Error('an empty segment')
     count(from, to, 1)
     most = Math.max(most, ...held.values())
     let closed = false
-    return {
+    return Promise.resolve({
       async run(feeds) {
         await Promise.resolve()
         if (closed) throw new Error('used after release')
@@ -32,7 +32,7 @@ function recorder() {
         count(from, to, -1)
         return Promise.resolve()
       },
-    }
+    })
   }
   return { open, held, most: () => most }
 }
