@@ -23,10 +23,22 @@ const clamp = (value: number, { min, max }: GainLimits): number =>
   Number.isFinite(value) ? Math.min(Math.max(value, min), max) : 1
 
 /** mean|(p - x) - q|: how far this evaluation's probe residual is from `q`. */
-function residualDistance(p: Tensor, x: Tensor, q: Tensor): number {
+function residualDistance({ data: p }: Tensor, { data: x }: Tensor, { data: q }: Tensor): number {
   let sum = 0
-  for (let i = 0; i < p.data.length; i++) sum += Math.abs(p.data[i]! - x.data[i]! - q.data[i]!)
-  return sum / p.data.length
+  for (let i = 0; i < p.length; i++) sum += Math.abs(p[i]! - x[i]! - q[i]!)
+  return sum / p.length
+}
+
+/** x + older + gain (newer - older). */
+function extrapolate(
+  { data: x, shape }: Tensor,
+  { data: older }: Tensor,
+  { data: newer }: Tensor,
+  gain: number,
+): Tensor {
+  const out = new Float32Array(x.length)
+  for (let i = 0; i < out.length; i++) out[i] = x[i]! + older[i]! + gain * (newer[i]! - older[i]!)
+  return { data: out, shape }
 }
 
 /**
@@ -37,15 +49,12 @@ function residualDistance(p: Tensor, x: Tensor, q: Tensor): number {
 function align(x: Tensor, p: Tensor, older: Anchor, newer: Anchor, limits: GainLimits): Estimate {
   const span = meanAbsDifference(newer.probe, older.probe)
   const gain = clamp(residualDistance(p, x, older.probe) / span, limits)
-  const image = new Float32Array(x.data.length)
-  const [a, b] = [older.whole.data, newer.whole.data]
-  for (let i = 0; i < image.length; i++) image[i] = x.data[i]! + a[i]! + gain * (b[i]! - a[i]!)
-  return { image: { data: image, shape: x.shape }, gain }
+  return { image: extrapolate(x, older.whole, newer.whole, gain), gain }
 }
 
-function dot(a: Tensor, b: Tensor): number {
+function dot({ data: a }: Tensor, { data: b }: Tensor): number {
   let sum = 0
-  for (let i = 0; i < a.data.length; i++) sum += a.data[i]! * b.data[i]!
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
   return sum
 }
 
