@@ -5,7 +5,8 @@ import { TIME_CHANNELS } from './config.ts'
 const PERIOD = 10_000
 
 /**
- * Features [B, 256] of noise levels in 0..1, or of guidance scales: cosines, then sines, of 1000 times the value. Rounded to float32 where the reference rounds: arguments reach 1000, so it shows in the fifth digit.
+ * Features [B, 256] of noise levels in 0..1, or of guidance scales: cosines, then sines, of 1000 times the value. Rounded to
+ * float32 where the reference rounds: arguments reach 1000, so it shows in the fifth digit.
  */
 export function timeFeatures(values: ArrayLike<number>): Tensor {
   const half = TIME_CHANNELS / 2
