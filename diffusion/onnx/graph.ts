@@ -72,7 +72,7 @@ export class Graph {
   readonly #initializers: Part<'initializer'>[number][] = []
   readonly #inputs: Part<'input'>[number][] = []
   readonly #outputs: Part<'output'>[number][] = []
-  /** Constants and weights by content, so that each is in the graph once. */
+  /** Values by what they are, so that each constant, weight and shape is in the graph once. */
   readonly #known = new Map<string, Value>()
   #count = 0
   #root: string | null = null
@@ -89,7 +89,8 @@ export class Graph {
     return root
   }
 
-  #once(key: string, make: () => Value): Value {
+  /** The value made under this key, made now if it is not: for what several layers need of one value. */
+  once(key: string, make: () => Value): Value {
     const value = this.#known.get(key) ?? make()
     this.#known.set(key, value)
     return value
@@ -109,7 +110,7 @@ export class Graph {
 
   /** A tensor in a file, in its own type: for tables that are gathered from before the cast. */
   stored(tensor: StoredTensor): Value {
-    return this.#once(`stored ${tensor.file}:${tensor.offset}+${tensor.length}[${tensor.shape.join()}]`, () => {
+    return this.once(`stored ${tensor.file}:${tensor.offset}+${tensor.length}[${tensor.shape.join()}]`, () => {
       const dataType = ELEMENT[tensor.dtype]
       if (dataType === undefined)
         throw new Error(`${tensor.file}: tensor '${tensor.name}' is ${tensor.dtype}, which is no weight's type`)
@@ -126,7 +127,7 @@ export class Graph {
   /** A tensor in a file as float32: other floats pass through a Cast. */
   weight(tensor: StoredTensor): Value {
     const stored = this.stored(tensor)
-    return tensor.dtype === 'F32' ? stored : this.#once(`cast ${stored.name}`, () => this.toFloat(stored))
+    return tensor.dtype === 'F32' ? stored : this.once(`cast ${stored.name}`, () => this.toFloat(stored))
   }
 
   toFloat(value: Value): Value {
@@ -136,7 +137,7 @@ export class Graph {
   /** A float32 constant. */
   constant(values: readonly number[], dims: readonly number[] = [values.length]): Value {
     if (values.length !== sizeOf(dims)) throw new Error(`constant: ${values.length} values for [${dims.join(', ')}]`)
-    return this.#once(`f32 ${dims.join()}:${values.join()}`, () => {
+    return this.once(`f32 ${dims.join()}:${values.join()}`, () => {
       const name = this.#fresh('constant')
       this.#initializers.push({ name, dataType: DataType.FLOAT, dims: dims.map(BigInt), floatData: [...values] })
       return { name }
@@ -145,7 +146,7 @@ export class Graph {
 
   /** An int64 vector, as shapes and axes are given. */
   ints(values: readonly number[]): Value {
-    return this.#once(`i64 ${values.join()}`, () => {
+    return this.once(`i64 ${values.join()}`, () => {
       const name = this.#fresh('ints')
       const dims = [BigInt(values.length)]
       this.#initializers.push({ name, dataType: DataType.INT64, dims, int64Data: values.map(BigInt) })

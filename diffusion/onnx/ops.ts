@@ -12,12 +12,14 @@ export interface Linear {
 /** x [.., in] -> x W^T + b [.., out]. Gemm reads PyTorch's [out, in] in place; MatMul would need a transposed copy. */
 export function linear(g: Graph, x: Value, { weight, bias }: Linear, rank: 2 | 3): Value {
   const [out = 0, wide = 0] = weight.shape
-  const flat = rank === 2 ? x : g.op('Reshape', [x, g.ints([-1, wide])])
+  // One reshape however many layers read x: each would copy it.
+  const flat = rank === 2 ? x : g.once(`flat ${x.name}`, () => g.op('Reshape', [x, g.ints([-1, wide])]))
   const inputs = [flat, g.weight(weight), ...(bias ? [g.weight(bias)] : [])]
   const product = g.op('Gemm', inputs, { transB: 1 })
   if (rank === 2) return product
-  const lead = g.op('Shape', [x], { start: 0, end: 2 })
-  return g.op('Reshape', [product, g.op('Concat', [lead, g.ints([out])], { axis: 0 })])
+  const lead = g.once(`lead ${x.name}`, () => g.op('Shape', [x], { start: 0, end: 2 }))
+  const shape = g.once(`shape ${lead.name} ${out}`, () => g.op('Concat', [lead, g.ints([out])], { axis: 0 }))
+  return g.op('Reshape', [product, shape])
 }
 
 /** Layer norm over the last axis of `width` values, without learned scale and shift. */

@@ -31,7 +31,7 @@ export interface HeaderEntry {
 }
 
 /** Longest header accepted, in bytes; a 12-billion-parameter checkpoint has 0.2 MB. */
-export const HEADER_LIMIT = 16 * 1024 * 1024
+const HEADER_LIMIT = 16 * 1024 * 1024
 /** Most tensors accepted in one file. */
 export const TENSOR_LIMIT = 20_000
 const FAULTS_SHOWN = 5
