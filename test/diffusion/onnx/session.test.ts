@@ -8,7 +8,7 @@ import { attention, embedding, linear, plainLayerNorm, silu } from '../../../dif
 import { openSession } from '../../../diffusion/onnx/session.ts'
 import { openWeights, rowsOf, type StoredTensor } from '../../../diffusion/onnx/weights.ts'
 import { tensor } from '../../../diffusion/tensor.ts'
-import { encodeSafetensors } from './encode-safetensors.ts'
+import { encodeRaw, encodeSafetensors } from './encode-safetensors.ts'
 
 let dir: string
 let weight: StoredTensor
@@ -36,6 +36,37 @@ describe('sessions', () => {
     expect(y!.shape).toEqual([1, 2, 2])
     expect([...y!.data]).toEqual([3, 5, 4, 6])
     await session.release()
+  })
+
+  it.each([
+    ['F16', [0x3e00, 0xc000, 0x3400]],
+    ['BF16', [0x3fc0, 0xc000, 0x3e80]],
+  ])('take %s weights and tables as float32, in either mode', async (dtype, halves) => {
+    const path = join(dir, `${dtype}.safetensors`)
+    const bytes = new Uint8Array(Uint16Array.from(halves).buffer)
+    // Nine bytes before it: what follows lies at odd addresses.
+    const pad = { dtype: 'U8', shape: [9], bytes: new Uint8Array(9) }
+    await writeFile(path, encodeRaw({ pad, w: { dtype, shape: [3, 1], bytes } }))
+    const stored = (await openWeights(path)).tensors.get('w')!
+    for (const mode of ['private', 'mapped'] as const) {
+      const g = new Graph()
+      const x = g.input('x', ['B', 1])
+      g.output('y', linear(g, x, { weight: stored, bias: null }, 2), ['B', 3])
+      g.output('row', embedding(g, stored, g.input('ids', [1], 'i64')), [1, 1])
+      const session = await openSession(g.build(), mode, dtype)
+      const feeds = { x: tensor(Float32Array.of(2), [1, 1]), ids: { data: BigInt64Array.of(2n), shape: [1] } }
+      const { y, row } = await session.run(feeds)
+      expect([...y!.data]).toEqual([3, -4, 0.5])
+      expect([...row!.data]).toEqual([0.25])
+      await session.release()
+    }
+  })
+
+  it('refuse tensors that are no floats', async () => {
+    const path = join(dir, 'ints.safetensors')
+    await writeFile(path, encodeRaw({ n: { dtype: 'I64', shape: [1], bytes: new Uint8Array(8) } }))
+    const stored = (await openWeights(path)).tensors.get('n')!
+    expect(() => new Graph().weight(stored)).toThrow(/ints\.safetensors: tensor 'n' is I64/)
   })
 
   it('name every missing and every unknown feed in one error', async () => {
