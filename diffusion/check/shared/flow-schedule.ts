@@ -3,6 +3,7 @@ import type { Json } from '../../families/family.ts'
 import { timeShift } from '../../noise-levels.ts'
 import euler from '../../samplers/euler.ts'
 import { multistep } from '../../samplers/dpmpp-2m.ts'
+import uniPc from '../../samplers/uni-pc-bh2.ts'
 import type { Sampler } from '../../sampling-types.ts'
 import { karrasLevels } from '../../schedules/karras.ts'
 
@@ -42,23 +43,29 @@ function flowMatchEuler(config: Json, steps: number, mu: number | undefined): Fl
 /** Half the logarithm of the signal-to-noise ratio of a flow model. */
 const flowLambda = (sigma: number): number => Math.log((1 - sigma) / sigma)
 
-/** DPMSolverMultistepScheduler with flow sigmas: its timesteps are whole numbers. */
-function flowMultistep(config: Json, steps: number): FlowSchedule {
-  const trainSteps = Number(config['num_train_timesteps'])
-  const unshifted = spaced(1 - 1 / trainSteps, 0, steps + 1).slice(0, -1)
-  const sigmas = unshifted.map((sigma) => timeShift(Number(config['flow_shift']), sigma))
-  const timesteps = sigmas.map((sigma) => Math.trunc(sigma * trainSteps))
-  return { sigmas: [...sigmas, 0], timesteps, sampler: multistep('dpmpp_2m over flow', flowLambda) }
+/** A multistep scheduler with flow sigmas, shifted from `unshifted`; its timesteps are whole numbers. */
+function flowMultistep(config: Json, unshifted: readonly number[], sampler: Sampler): FlowSchedule {
+  // A solver in log((1 - sigma) / sigma) cannot begin at pure noise; diffusers begins a millionth below.
+  const sigmas = unshifted.map((sigma) => Math.min(timeShift(Number(config['flow_shift']), sigma), 1 - 1e-6))
+  const timesteps = sigmas.map((sigma) => Math.trunc(sigma * Number(config['num_train_timesteps'])))
+  return { sigmas: [...sigmas, 0], timesteps, sampler }
 }
 
-const isMultistep = (config: Json): boolean =>
-  config['_class_name'] === 'DPMSolverMultistepScheduler' &&
-  config['use_flow_sigmas'] === true &&
-  config['algorithm_type'] === 'dpmsolver++' &&
-  config['solver_order'] === 2
+/** DPMSolverMultistepScheduler and UniPCMultistepScheduler of second order, or null for another. */
+function multistepSchedule(config: Json, steps: number): FlowSchedule | null {
+  if (config['use_flow_sigmas'] !== true || config['solver_order'] !== 2) return null
+  const lowest = 1 / Number(config['num_train_timesteps'])
+  if (config['_class_name'] === 'DPMSolverMultistepScheduler' && config['algorithm_type'] === 'dpmsolver++') {
+    const sampler = multistep('dpmpp_2m over flow', flowLambda)
+    return flowMultistep(config, spaced(1 - lowest, 0, steps + 1).slice(0, -1), sampler)
+  }
+  if (config['_class_name'] === 'UniPCMultistepScheduler' && config['solver_type'] === 'bh2')
+    return flowMultistep(config, spaced(1, lowest, steps + 1).slice(0, -1), uniPc)
+  return null
+}
 
 /** The schedule that this program makes for a scheduler configuration, or null where it has no such scheduler. */
 export function flowSchedule(config: Json, steps: number, mu: number | undefined): FlowSchedule | null {
   if (config['_class_name'] === 'FlowMatchEulerDiscreteScheduler') return flowMatchEuler(config, steps, mu)
-  return isMultistep(config) ? flowMultistep(config, steps) : null
+  return multistepSchedule(config, steps)
 }

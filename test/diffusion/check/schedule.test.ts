@@ -25,6 +25,7 @@ describe('schedulers-a', async () => {
       'flow-shift-terminal',
       'flow-shift1',
       'flow-shift3',
+      'unipc-wan-flow',
     ])
     expect(results).toHaveLength(16)
     expect(results.filter(({ unsupported }) => unsupported).every(({ pass }) => !pass)).toBe(true)

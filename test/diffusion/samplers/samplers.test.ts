@@ -49,8 +49,8 @@ async function orderOf(name: string): Promise<number> {
   return Math.log2((await errorAt(16)) / (await errorAt(32)))
 }
 
-it('the folder holds the three samplers under their names', () => {
-  expect([...samplers.keys()].sort()).toEqual(['dpmpp_2m', 'euler', 'heun'])
+it('the folder holds the samplers under their names', () => {
+  expect([...samplers.keys()].sort()).toEqual(['dpmpp_2m', 'euler', 'heun', 'uni_pc_bh2'])
 })
 
 describe('order of convergence', () => {
@@ -58,6 +58,7 @@ describe('order of convergence', () => {
     ['euler', 0.8, 1.2],
     ['heun', 1.8, 2.4],
     ['dpmpp_2m', 1.7, 2.6],
+    ['uni_pc_bh2', 1.7, 3.4],
   ] as const)('%s', async (name, low, high) => {
     const order = await orderOf(name)
     expect(order).toBeGreaterThan(low)
