@@ -10,7 +10,7 @@ import { openFluxCase, type FluxCase } from './flux-case.ts'
 const BAR = 1e-4
 
 /** Prepared rows of the whole batch of a case, joined, and what they share. */
-export async function prepareCase(opened: FluxCase): Promise<{ rows: Rows; shared: Rows }> {
+async function prepareCase(opened: FluxCase): Promise<{ rows: Rows; shared: Rows }> {
   const batch = opened.inputs['timestep']!.shape[0] ?? 0
   const prepared: Prepared[] = []
   for (let i = 0; i < batch; i++)
