@@ -12,10 +12,12 @@ const reused = ({ decision }: ReportRow): boolean => decision === 'skipped' || d
 
 function warningsFor(method: string, evaluations: number, rows: readonly ReportRow[]): string[] {
   const free = rows.filter((row) => row.forced === undefined)
+  // A method that is switched off answers everything in full without being forced to.
+  if (rows.length === free.length && rows.every(({ decision }) => decision === 'full')) return []
   const warnings: string[] = []
   if (evaluations < FEW_EVALUATIONS)
     warnings.push(`only ${evaluations} model evaluations: below ${FEW_EVALUATIONS} a cache saves little and costs much`)
-  if (rows.length > 0 && !rows.some(reused))
+  if (!rows.some(reused))
     warnings.push(`${method} is on but skipped nothing: raise its threshold, or shorten its warm-up or window`)
   else if (free.length > 1 && free.every(reused))
     warnings.push(

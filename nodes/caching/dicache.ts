@@ -271,5 +271,9 @@ export default defineNode({
   help: 'Skips most of the model at steps where a shallow probe says that little has changed. Connect it to a sampler.',
   inputs,
   outputs: { CACHE: 'CACHE' },
+  validate: ({ start, end }) =>
+    start !== undefined && end !== undefined && start > end
+      ? { end: `the window ends at ${end}, before it starts at ${start}: nothing could be skipped` }
+      : undefined,
   run: (values) => ({ CACHE: configure(dicache, values) }),
 })

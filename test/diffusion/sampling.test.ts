@@ -112,6 +112,13 @@ describe('the report', () => {
     expect(report.warnings.join()).toMatch(expected)
   })
 
+  it.each([{ enabled: false }, { threshold: 0 }])(
+    'has nothing to warn of when a cache is off: %j',
+    async (settings) => {
+      expect((await runFake({ cache: at(settings), steps: 4 })).report.warnings).toEqual([])
+    },
+  )
+
   it('has nothing to warn of when a cache does its work', async () => {
     const { report } = await runFake({ cache: at({ threshold: 0.15, warm_up: 0 }) })
     expect(report.warnings).toEqual([])

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { UnmetNeedsError, type CacheConfiguration } from '../../../diffusion/caching/contract.ts'
 import type { Rows } from '../../../diffusion/families/contract.ts'
 import { normalNoise } from '../../../diffusion/random.ts'
+import { samplers } from '../../../diffusion/registry.ts'
 import { zeros } from '../../../diffusion/tensor.ts'
 import { FAKE_LATENT, fakeConditioning, fakeTransformer } from '../../fixtures/fake-model.ts'
 import { decisions, runFake, untimed } from './run.ts'
@@ -70,7 +71,7 @@ function runRules({ eager }: Subject): void {
   })
 
   it('the first evaluation is full and the last is computed, with any sampler', async () => {
-    for (const samplerName of ['euler', 'heun', 'dpmpp_2m']) {
+    for (const samplerName of samplers.keys()) {
       const run = await runFake({ cache: eager, samplerName })
       const letters = decisions(run)
       expect(run.report.rows[0]).toMatchObject({ decision: 'full', blocks: 8 })

@@ -1,7 +1,7 @@
 /** DiCache against the control flow of the three published scripts, with values computed by hand in float64. */
 import { describe, expect, it } from 'vitest'
 import { configure, type Denoiser, type Evaluated, type Hidden } from '../../../diffusion/caching/contract.ts'
-import { dicache } from '../../../nodes/caching/dicache.ts'
+import node, { dicache } from '../../../nodes/caching/dicache.ts'
 import { callAt, knobs, play, scripted, type Scene } from './scripted.ts'
 
 const letters = (answers: readonly Evaluated[]): string =>
@@ -267,6 +267,12 @@ describe('what the scripts leave open', () => {
     for (let index = 0; index < 4; index++) await first(callAt(index, 8), denoiser)
     const again = (await start()(callAt(0, 8), denoiser)).get('cond')!
     expect(again.trace).toEqual({ decision: 'full', forced: 'first' })
+  })
+
+  it('a window that ends before it starts is a fault of the input', () => {
+    expect(node.validate?.({ start: 0.6, end: 0.4 })).toEqual({ end: expect.stringContaining('0.6') as unknown })
+    expect(node.validate?.({ start: 0.4, end: 0.6 })).toBeUndefined()
+    expect(node.validate?.({})).toBeUndefined()
   })
 
   it('a probe as deep as the model is refused', () => {
