@@ -1,0 +1,86 @@
+/** Workflow to API prompt, against what ComfyUI's own editor makes of the same files. */
+import { describe, expect, it } from 'vitest'
+import { toPrompt, type Prompt } from '../../client/model/to-prompt.ts'
+import { parseWorkflow } from '../../client/model/workflow.ts'
+import { fixtureTypes, readFixture } from './fixture.ts'
+
+const types = fixtureTypes()
+const { cases } = readFixture('workflow-to-prompt.json') as {
+  cases: Record<string, { workflow: unknown; api: unknown }>
+}
+const bare = (prompt: Prompt): unknown =>
+  Object.fromEntries(Object.entries(prompt).map(([id, { class_type, inputs }]) => [id, { inputs, class_type }]))
+
+/** The case's own sampler is ComfyUI's: its defaults differ from ours where the file says nothing. */
+const convert = (workflow: unknown): unknown => bare(toPrompt(parseWorkflow(workflow), types))
+
+describe('conversion', () => {
+  it.each(Object.keys(cases))('%s', (name) => {
+    expect(convert(cases[name]!.workflow)).toEqual(cases[name]!.api)
+  })
+
+  it('covers all cases of the fixture', () => {
+    expect(Object.keys(cases).length).toBe(13)
+  })
+
+  const link = (from: number, to: number): unknown[] => [from, from, 0, to, 0, 'INT']
+  const add = (id: number, mode: number, input: number | null) => ({
+    id,
+    type: 'BenchAdd',
+    mode,
+    inputs: [{ name: 'a', type: 'INT', link: input, widget: { name: 'a' } }],
+    outputs: [{ name: 'INT', type: 'INT', links: [id] }],
+    widgets_values: [10 * id, 1],
+  })
+
+  it('follows two bypassed nodes in a row, and falls back to the widget when nothing is behind them', () => {
+    const source = {
+      id: 1,
+      type: 'BenchConst',
+      outputs: [{ name: 'INT', type: 'INT', links: [1] }],
+      widgets_values: [4],
+    }
+    const nodes = [source, add(2, 4, 1), add(3, 4, 2), add(4, 0, 3)]
+    expect(convert({ nodes, links: [link(1, 2), link(2, 3), link(3, 4)] })).toMatchObject({
+      4: { inputs: { a: ['1', 0] } },
+    })
+    expect(convert({ nodes: nodes.slice(1), links: [link(2, 3), link(3, 4)] })).toMatchObject({
+      4: { inputs: { a: 40 } },
+    })
+  })
+
+  it('keeps a 64-bit seed exact', () => {
+    const node = {
+      id: 1,
+      type: 'KSampler',
+      widgets_values: [18446744073709551615n, 'fixed', 20, 8, 'euler', 'simple', 1],
+    }
+    expect(convert({ nodes: [node], links: [] })).toMatchObject({
+      1: { inputs: { seed: 18446744073709551615n, steps: 20 } },
+    })
+  })
+
+  it('wraps a list so that it is not taken for a link, and keeps unknown classes for the server to name', () => {
+    const nodes = [
+      { id: 1, type: 'BenchConst', widgets_values: [['1', 0]] },
+      { id: 2, type: 'NoSuchNode', widgets_values: [1] },
+    ]
+    expect(convert({ nodes, links: [] })).toEqual({
+      1: { class_type: 'BenchConst', inputs: { value: { __value__: ['1', 0] } } },
+      2: { class_type: 'NoSuchNode', inputs: {} },
+    })
+  })
+
+  it('names a subgraph that contains itself instead of running out of stack', () => {
+    const definition = {
+      id: 'loop',
+      name: 'Loop',
+      nodes: [{ id: 1, type: 'loop' }],
+      links: [],
+      inputs: [],
+      outputs: [],
+    }
+    const workflow = { nodes: [{ id: 1, type: 'loop' }], links: [], definitions: { subgraphs: [definition] } }
+    expect(() => convert(workflow)).toThrow("Subgraph 'Loop' contains itself")
+  })
+})

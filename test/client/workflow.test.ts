@@ -1,0 +1,152 @@
+/** Opening workflow files: checks, old forms, broken links, placeholders, API prompts, and pictures that carry one. */
+import { crc32, deflateSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { fromPrompt, isPrompt } from '../../client/model/from-prompt.ts'
+import { pngTexts } from '../../client/model/picture-metadata.ts'
+import { reconcile } from '../../client/model/reconcile.ts'
+import { toPrompt } from '../../client/model/to-prompt.ts'
+import { parseWorkflow, WorkflowError } from '../../client/model/workflow.ts'
+import { fixtureTypes } from './fixture.ts'
+
+const types = fixtureTypes()
+const sampler = {
+  id: 3,
+  type: 'KSampler',
+  inputs: [{ name: 'latent_image', type: 'LATENT', link: 5 }],
+  outputs: [{ name: 'LATENT', type: 'LATENT', links: [] }],
+}
+const latent = { id: 1, type: 'EmptyLatentImage', outputs: [{ name: 'LATENT', type: 'LATENT', links: [5] }] }
+
+describe('workflow files', () => {
+  it('says every fault and where it stands', () => {
+    const broken = { nodes: [{ id: 1 }, { id: {}, type: 'X' }], links: [] }
+    expect(() => parseWorkflow(broken)).toThrow(WorkflowError)
+    expect(() => parseWorkflow(broken)).toThrow(/nodes\.0\.type[\s\S]*nodes\.1\.id/)
+  })
+
+  it('keeps known keys only, in fresh objects', () => {
+    const file = JSON.parse(
+      '{"nodes":[{"id":1,"type":"KSampler","__proto__":{"polluted":1},"onDrawForeground":"x","properties":{"__proto__":{"polluted":1},"a":1}}],"links":[]}',
+    ) as { nodes: object[] }
+    const [node] = parseWorkflow(file).nodes
+    expect(node).not.toBe(file.nodes[0])
+    expect(node).not.toHaveProperty('onDrawForeground')
+    expect(node!.properties).toEqual({ a: 1 })
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
+  })
+
+  it('brings links to the sockets that the class has today', () => {
+    const graph = reconcile(parseWorkflow({ nodes: [latent, sampler], links: [[5, 1, 0, 3, 0, 'LATENT']] }), types)
+    const node = graph.nodes.find(({ id }) => id === 3)!
+    const slot = node.inputs.findIndex((input) => input.name === 'latent_image')
+    expect(slot).toBe(3)
+    expect(graph.links).toEqual([{ id: 5, from: 1, fromSlot: 0, to: 3, toSlot: slot, type: 'LATENT' }])
+    expect(node.inputs[slot]!.link).toBe(5)
+    expect(node.inputs.find((input) => input.name === 'steps')?.widget).toEqual({ name: 'steps' })
+  })
+
+  it('drops links that lead nowhere and those that come second', () => {
+    const links = [
+      [5, 1, 0, 3, 0, 'LATENT'],
+      [6, 1, 0, 3, 0, 'LATENT'],
+      [7, 99, 0, 3, 0, 'LATENT'],
+      [8, 1, 7, 3, 0, 'LATENT'],
+      [5, 1, 0, 3, 0, 'LATENT'],
+    ]
+    expect(reconcile(parseWorkflow({ nodes: [latent, sampler], links }), types).links.map(({ id }) => id)).toEqual([5])
+  })
+
+  it('gives whole-number ids to texts and repeated ids', () => {
+    const nodes = ['a', 1, 1, '7'].map((id) => ({ id, type: 'Note' }))
+    const ids = reconcile(parseWorkflow({ nodes, links: [] }), types).nodes.map(({ id }) => id)
+    expect(ids).toEqual([8, 1, 9, 7])
+  })
+
+  it('keeps the data of a class that the server does not have', () => {
+    const strange = {
+      id: 1,
+      type: 'Strange',
+      widgets_values: [1, 'x'],
+      inputs: [{ name: 'in', type: 'FOO', link: null }],
+    }
+    const [node] = reconcile(parseWorkflow({ nodes: [strange], links: [] }), types).nodes
+    expect(node).toMatchObject({ known: false, type: 'Strange', widgets_values: [1, 'x'] })
+    expect(node!.inputs.map((input) => input.name)).toEqual(['in'])
+  })
+})
+
+describe('API prompts', () => {
+  const prompt = {
+    '1': { class_type: 'EmptyLatentImage', inputs: { width: 64, height: 64, batch_size: 1 } },
+    '2': {
+      class_type: 'KSampler',
+      inputs: { latent_image: ['1', 0], seed: 18446744073709551615n, steps: 4 },
+      _meta: { title: 'Mine' },
+    },
+    '5': { class_type: 'Strange', inputs: { x: ['2', 0], y: 3 } },
+  }
+
+  it('are opened, laid out left to right, and converted back to the same prompt', () => {
+    expect(isPrompt(prompt)).toBe(true)
+    const workflow = fromPrompt(prompt, types)
+    const [first, second, third] = workflow.nodes
+    expect(first!.pos[0]).toBeLessThan(second!.pos[0])
+    expect(second!.pos[0]).toBeLessThan(third!.pos[0])
+    const back = toPrompt(workflow, types)
+    expect(back['1']!.inputs).toEqual(prompt['1'].inputs)
+    expect(back['2']).toMatchObject({
+      inputs: { latent_image: ['1', 0], seed: 18446744073709551615n, steps: 4 },
+      _meta: { title: 'Mine' },
+    })
+    expect(back['5']).toMatchObject({ class_type: 'Strange', inputs: { x: ['2', 0] } })
+  })
+
+  it('are told from other JSON', () => {
+    expect([{}, [], null, { a: 1 }, { nodes: [] }].map(isPrompt)).toEqual([false, false, false, false, false])
+    expect(() => fromPrompt({ a: 1 }, types)).toThrow('neither a workflow nor an API prompt')
+  })
+})
+
+describe('PNG texts', () => {
+  const chunk = (type: string, body: Buffer): Buffer => {
+    const out = Buffer.alloc(12 + body.length)
+    out.writeUInt32BE(body.length)
+    out.write(type, 4, 'latin1')
+    body.copy(out, 8)
+    out.writeUInt32BE(crc(out.subarray(4, 8 + body.length)), 8 + body.length)
+    return out
+  }
+  const crc = (bytes: Buffer): number => (typeof crc32 === 'function' ? crc32(bytes) : 0)
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
+  const text = (keyword: string, value: string): Buffer => Buffer.from(`${keyword}\0${value}`, 'latin1')
+
+  it('reads plain, compressed and international texts', async () => {
+    const packed = Buffer.concat([Buffer.from('prompt\0\0', 'latin1'), deflateSync('{"a":1}')])
+    const international = Buffer.concat([
+      Buffer.from('note\0\x01\0en\0\0', 'latin1'),
+      deflateSync(Buffer.from('für', 'utf8')),
+    ])
+    const file = Buffer.concat([
+      signature,
+      chunk('tEXt', text('workflow', '{"nodes":[]}')),
+      chunk('zTXt', packed),
+      chunk('iTXt', international),
+      chunk('IEND', Buffer.alloc(0)),
+    ])
+    expect(Object.fromEntries(await pngTexts(file))).toEqual({
+      workflow: '{"nodes":[]}',
+      prompt: '{"a":1}',
+      note: 'für',
+    })
+  })
+
+  it('stops at a truncated chunk, and reads nothing from other files', async () => {
+    const whole = Buffer.concat([
+      signature,
+      chunk('tEXt', text('a', 'b')),
+      chunk('tEXt', text('workflow', 'x'.repeat(100))),
+    ])
+    expect([...(await pngTexts(whole.subarray(0, whole.length - 30))).keys()]).toEqual(['a'])
+    expect((await pngTexts(Buffer.from('GIF89a'))).size).toBe(0)
+  })
+})
