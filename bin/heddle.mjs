@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+/** Starts the command line: registers tsx so that Node runs the TypeScript sources as they are. */
+import { register } from 'tsx/esm/api'
+
+register()
+await import('../server/cli.ts')

@@ -1,0 +1,166 @@
+/** Puts the parts of a server together: folders, database, engine, queue, routes, websocket. */
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import express from 'express'
+import { WebSocketServer } from 'ws'
+import { emptyFolder, engineInit, makeFolders, PROGRAM, sweep, type Places } from './config.ts'
+import type { ObjectInfo } from './engine/protocol.ts'
+import { Supervisor } from './engine/supervisor.ts'
+import { refusal, type GuardOptions } from './guard/guard.ts'
+import type { Context } from './http/context.ts'
+import { routes } from './http/router.ts'
+import { answerErrors, client, guard, headers } from './http/web.ts'
+import { Dispatcher } from './queue/dispatcher.ts'
+import { SqliteQueue } from './queue/sqlite.ts'
+import { Hub } from './socket/hub.ts'
+import { openDatabase } from './store/database.ts'
+import { History } from './store/history.ts'
+import { Settings } from './store/settings.ts'
+
+export interface AppOptions {
+  readonly places: Places
+  readonly host: string
+  readonly port: number
+  readonly token: string | null
+  readonly allowedHosts: readonly string[]
+  readonly metadata: boolean
+  readonly previewSize: number
+  /** Milliseconds until a cancelled job's engine is killed. */
+  readonly grace: number
+  /** Bytes. */
+  readonly maxUpload: number
+  readonly maxQueue: number
+  readonly onNotice: (message: string) => void
+}
+
+export interface App {
+  readonly url: string
+  /** Process id of the engine, if one is alive. */
+  readonly enginePid: () => number | undefined
+  /** Stops listening, ends the engine, and leaves an unfinished job pending for the next start. */
+  close(): Promise<void>
+}
+
+/** Largest message a client may send; they only tell their feature flags. */
+const MAX_MESSAGE = 64 << 10
+/** Milliseconds to wait for an engine that is computing before its last answer is used. */
+const OBJECT_INFO_PATIENCE = 1500
+
+/** Asks the engine for its nodes; while it is busy with a long run, the last answer stands in. */
+function objectInfoOf(engine: Supervisor): () => Promise<ObjectInfo> {
+  let last: ObjectInfo | null = null
+  return async () => {
+    const fresh = engine.objectInfo().then((info) => (last = info))
+    if (!last) return fresh
+    fresh.catch(() => undefined)
+    const known = last
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<ObjectInfo>((resolve) => (timer = setTimeout(() => resolve(known), OBJECT_INFO_PATIENCE)))
+    return Promise.race([fresh, late]).finally(() => clearTimeout(timer))
+  }
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}
+
+/** Takes websocket upgrades at /ws and /api/ws that the guard lets through. */
+function acceptSockets(server: Server, options: GuardOptions, hub: Hub, dispatcher: Dispatcher): WebSocketServer {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE, perMessageDeflate: false })
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy())
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2)
+    const asked = { method: 'GET', path, query: new URLSearchParams(query), headers: request.headers }
+    const refused = refusal(asked, options)
+    const status = refused?.status ?? (path === '/ws' || path === '/api/ws' ? null : 404)
+    if (status !== null) return void socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\n\r\n`)
+    sockets.handleUpgrade(request, socket, head, (opened) => {
+      const connection = hub.add(opened, asked.query.get('clientId'))
+      void dispatcher.greet(connection)
+    })
+  })
+  return sockets
+}
+
+const webApp = (context: Context, options: AppOptions): express.Express => {
+  const app = express()
+  app.disable('x-powered-by')
+  app.use(headers(), guard(options))
+  const router = routes(context)
+  app.use('/api', router)
+  app.use(router)
+  app.use(client(join(PROGRAM, 'client/dist')))
+  app.use((_request, response) => void response.status(404).type('text/plain').send('Not found\n'))
+  app.use(answerErrors(options.onNotice))
+  return app
+}
+
+/** Starts a server and resolves once it listens; the engine comes up meanwhile. */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { places, onNotice } = options
+  await makeFolders(places.folders)
+  const { database, quarantined, close: closeDatabase } = openDatabase(places.database)
+  if (quarantined !== null)
+    onNotice(`the database was damaged: it is now ${quarantined}, and a new one is in its place`)
+  await Promise.all([emptyFolder(places.folders.temp), sweep(places.folders.output), sweep(places.folders.input)])
+
+  const flags = { supports_preview_metadata: true, max_upload_size: options.maxUpload }
+  const hub = new Hub(flags)
+  const history = new History(database)
+  const queue = new SqliteQueue(database)
+  const lost = queue.recover()
+  if (lost > 0) onNotice(`${lost} prompt was running when the last server ended: it runs again`)
+
+  const server = createServer()
+  try {
+    await listen(server, options.port, options.host)
+  } catch (error) {
+    hub.close()
+    closeDatabase()
+    throw error
+  }
+  const engine: Supervisor = new Supervisor({
+    init: engineInit(places, options),
+    grace: options.grace,
+    onEvents: (promptId, events) => dispatcher.receive(promptId, events),
+    onNotice,
+  })
+  const dispatcher = new Dispatcher({ queue, history, hub, engine, onNotice })
+  const context: Context = {
+    folders: places.folders,
+    modelDirs: places.modelDirs,
+    workflows: join(PROGRAM, 'workflows'),
+    objectInfo: objectInfoOf(engine),
+    settings: new Settings(database),
+    ...{ queue, dispatcher, history, hub, engine, flags },
+    maxUpload: options.maxUpload,
+    maxQueue: options.maxQueue,
+  }
+  server.on('request', webApp(context, options))
+  const sockets = acceptSockets(server, options, hub, dispatcher)
+  dispatcher.wake()
+
+  const { port } = server.address() as AddressInfo
+  const shownHost = options.host === '0.0.0.0' || options.host === '::' ? 'localhost' : options.host
+  return {
+    url: `http://${shownHost.includes(':') ? `[${shownHost}]` : shownHost}:${port}`,
+    enginePid: () => engine.pid,
+    async close() {
+      server.close()
+      hub.close()
+      sockets.close()
+      await dispatcher.stop(() => engine.stop())
+      server.closeAllConnections()
+      await emptyFolder(places.folders.temp)
+      closeDatabase()
+    },
+  }
+}

@@ -1,0 +1,80 @@
+/** The command line. */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import packageJson from '../package.json' with { type: 'json' }
+
+/** Integer option within a range. */
+const whole = (min: number, max: number) => (text: string) => {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`)
+  return value
+}
+const each = (value: string, list: readonly string[] = []): readonly string[] => [...list, value]
+
+function places(command: Command): Command {
+  return command
+    .option('--data <dir>', 'folder for input, output, user files and the database', './data')
+    .option('--models <dir...>', 'further folders with models; checkpoints/, vae/ ... or diffusers folders below them')
+    .option('--nodes <dir...>', 'folders with packs of nodes')
+    .option('--input-directory <dir>', 'instead of DATA/input')
+    .option('--output-directory <dir>', 'instead of DATA/output')
+    .option('--temp-directory <dir>', 'instead of DATA/temp')
+    .option('--disable-metadata', 'write no workflow into pictures')
+}
+
+const program = new Command('heddle')
+  .description(packageJson.description)
+  .version(packageJson.version)
+  .showHelpAfterError('(see heddle --help)')
+
+places(program.command('serve'))
+  .description('start the server and its editor')
+  .addOption(new Option('--host <address>', 'address to listen on').default('127.0.0.1'))
+  .addOption(new Option('--listen [address]', 'as ComfyUI calls --host; alone it means 0.0.0.0'))
+  .option('--port <number>', 'port to listen on, 0 for any that is free', whole(0, 65535), 8188)
+  .option('--token <text>', 'ask every client for this token; needed for any address but loopback')
+  .option('--allowed-host <name>', 'a further host name this server may be called by', each)
+  .option('--max-upload-size <megabytes>', 'largest upload', whole(1, 10_000), 100)
+  .option('--max-queue <number>', 'prompts that may wait', whole(1, 1_000_000), 10_000)
+  .option('--preview-size <pixels>', 'longest side of live previews; 0 sends none', whole(0, 4096), 512)
+  .option('--grace <seconds>', 'time a cancelled prompt has to stop before its engine is ended', whole(0, 3600), 10)
+  .addOption(new Option('--cpu', 'accepted for compatibility: this engine runs on the CPU').hideHelp())
+  .action(async (options: unknown) => {
+    const { serve } = await import('./commands/serve.ts')
+    await serve(options as Parameters<typeof serve>[0])
+  })
+
+places(program.command('run'))
+  .description('run one workflow without a server')
+  .argument('<file>', 'a workflow of the editor, an API prompt, or a picture that carries one')
+  .option('--set <node.input=value>', 'change an input, e.g. 3.seed=7 or 6.text="a red house"', each)
+  .option('--out <dir>', 'folder for the results, instead of DATA/output')
+  .option('--json', 'print one JSON document with the results')
+  .action(async (file: string, options: unknown) => {
+    const { run } = await import('./commands/run.ts')
+    process.exitCode = await run(file, options as Parameters<typeof run>[1])
+  })
+
+program
+  .command('check')
+  .description('compare with reference data')
+  .argument('<dir...>', 'case folders, or folders of them')
+  .option('--verbose', 'every compared tensor')
+  .action(async (dirs: string[], options: { verbose?: boolean }) => {
+    const { check } = await import('./commands/check.ts')
+    process.exitCode = await check(dirs, options.verbose ?? false)
+  })
+
+places(program.command('models'))
+  .description('list the models that are found')
+  .action(async (options: unknown) => {
+    const { listModels } = await import('./commands/models.ts')
+    listModels(options as Parameters<typeof listModels>[0])
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.stderr.write(`heddle: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}

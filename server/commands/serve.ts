@@ -1,0 +1,75 @@
+/** heddle serve: starts the server, prints its address, and ends cleanly when asked to. */
+import { startApp } from '../app.ts'
+import { missingDirs, placesOf, type PlaceOptions } from '../config.ts'
+import { isLoopback } from '../guard/guard.ts'
+
+export interface ServeOptions extends PlaceOptions {
+  readonly host: string
+  /** True for `--listen` without an address. */
+  readonly listen?: string | true
+  readonly port: number
+  readonly token?: string
+  readonly allowedHost?: readonly string[]
+  readonly maxUploadSize: number
+  readonly maxQueue: number
+  readonly previewSize: number
+  readonly grace: number
+  readonly disableMetadata?: boolean
+}
+
+const MIN_TOKEN = 16
+
+function hostOf(options: ServeOptions): string {
+  return options.listen === true ? '0.0.0.0' : (options.listen ?? options.host)
+}
+
+/** Throws when the combination is unsafe or refers to what is not there. */
+function checkOptions(host: string, options: ServeOptions): void {
+  if (!isLoopback(host) && options.token === undefined)
+    throw new Error(
+      `Listening on ${host} lets other machines in, which needs a token: --token TEXT (at least ${MIN_TOKEN} characters).`,
+    )
+  if (options.token !== undefined && !/^[\w.~+/=-]+$/.test(options.token))
+    throw new Error('--token may have letters, digits and -._~+/= only, since it travels in headers.')
+  if (options.token !== undefined && options.token.length < MIN_TOKEN)
+    throw new Error(`--token must have at least ${MIN_TOKEN} characters.`)
+  const missing = missingDirs([...(options.models ?? []), ...(options.nodes ?? [])])
+  if (missing.length > 0) throw new Error(`These folders do not exist: ${missing.join(', ')}`)
+}
+
+function explained(error: unknown, host: string, port: number): Error {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return new Error(`Port ${port} is in use. Choose another: heddle serve --port ${port + 1}`)
+  if (code === 'EACCES') return new Error(`Port ${port} needs more rights. Choose one above 1023: --port 8188`)
+  if (code === 'EADDRNOTAVAIL') return new Error(`${host} is no address of this machine.`)
+  return error instanceof Error ? error : new Error(String(error))
+}
+
+export async function serve(options: ServeOptions): Promise<void> {
+  const host = hostOf(options)
+  checkOptions(host, options)
+  const app = await startApp({
+    places: placesOf(options),
+    host,
+    port: options.port,
+    token: options.token ?? null,
+    allowedHosts: options.allowedHost ?? [],
+    metadata: options.disableMetadata !== true,
+    previewSize: options.previewSize,
+    grace: options.grace * 1000,
+    maxUpload: options.maxUploadSize * 1_000_000,
+    maxQueue: options.maxQueue,
+    onNotice: (message) => process.stderr.write(`heddle: ${message}\n`),
+  }).catch((error: unknown) => {
+    throw explained(error, host, options.port)
+  })
+  process.stdout.write(`${app.url}\n`)
+  let stopping = false
+  const stop = () => {
+    // A second signal does not wait.
+    if (stopping) process.exit(1)
+    stopping = true
+    void app.close().then(() => process.exit(0))
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
+}

@@ -1,0 +1,74 @@
+/** What a server is started with, and the folders that follow from it. */
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { EngineInit } from './engine/protocol.ts'
+import type { DataFolders } from './http/context.ts'
+import { UNFINISHED } from './store/write.ts'
+
+/** The folder of the program itself. */
+export const PROGRAM = resolve(import.meta.dirname, '..')
+
+/** Where data and models lie: shared by all commands. */
+export interface PlaceOptions {
+  readonly data: string
+  readonly models?: readonly string[]
+  readonly nodes?: readonly string[]
+  readonly inputDirectory?: string
+  readonly outputDirectory?: string
+  readonly tempDirectory?: string
+}
+
+export interface Places {
+  readonly folders: DataFolders
+  readonly database: string
+  readonly modelDirs: readonly string[]
+  readonly nodeDirs: readonly string[]
+}
+
+/** Absolute paths of everything; the shipped models come after the user's. */
+export function placesOf(options: PlaceOptions): Places {
+  const data = resolve(options.data)
+  const folder = (given: string | undefined, name: string) => (given === undefined ? join(data, name) : resolve(given))
+  const modelDirs = [
+    ...(options.models ?? []).map((dir) => resolve(dir)),
+    join(data, 'models'),
+    join(PROGRAM, 'models'),
+  ]
+  return {
+    folders: {
+      input: folder(options.inputDirectory, 'input'),
+      output: folder(options.outputDirectory, 'output'),
+      temp: folder(options.tempDirectory, 'temp'),
+      user: join(data, 'user'),
+    },
+    database: join(data, 'heddle.db'),
+    modelDirs: [...new Set(modelDirs)],
+    nodeDirs: (options.nodes ?? []).map((dir) => resolve(dir)),
+  }
+}
+
+/** Names of given model folders that are not there. */
+export const missingDirs = (dirs: readonly string[] = []): readonly string[] => dirs.filter((dir) => !existsSync(dir))
+
+export async function makeFolders(folders: DataFolders): Promise<void> {
+  for (const folder of Object.values(folders) as string[]) await mkdir(folder, { recursive: true })
+}
+
+/** Removes what a crash left unfinished anywhere below `folder`. */
+export async function sweep(folder: string): Promise<void> {
+  const files = await readdir(folder, { recursive: true, withFileTypes: true })
+  const unfinished = files.filter((file) => file.isFile() && file.name.startsWith(UNFINISHED))
+  await Promise.all(unfinished.map((file) => rm(join(file.parentPath, file.name), { force: true })))
+}
+
+/** Removes everything in the temp folder, but not the folder. */
+export async function emptyFolder(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [])
+  await Promise.all(names.map((name) => rm(join(folder, name), { recursive: true, force: true })))
+}
+
+export const engineInit = (
+  { folders, modelDirs, nodeDirs }: Places,
+  { metadata, previewSize }: { readonly metadata: boolean; readonly previewSize: number },
+): EngineInit => ({ folders, modelDirs, nodeDirs, metadata, previewSize })

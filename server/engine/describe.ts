@@ -1,0 +1,42 @@
+/** GET /object_info, derived from the declarations of the nodes. */
+import type { Lists, Spec } from '../../nodes/spec.ts'
+import type { ClassInfo, ObjectInfo } from './protocol.ts'
+import type { RegisteredNode, Registry } from './registry.ts'
+
+type Group = 'required' | 'optional' | 'hidden'
+const groupOf = (spec: Spec<unknown>): Group => (spec.hidden ? 'hidden' : spec.required ? 'required' : 'optional')
+
+function declaration(spec: Spec<unknown>, lists: Lists): readonly unknown[] | string {
+  if (spec.hidden) return spec.type
+  const options = { ...spec.options(lists), ...(spec.lazy ? { lazy: true } : {}) }
+  return Object.keys(options).length === 0 ? [spec.type] : [spec.type, options]
+}
+
+export function describeNode(node: RegisteredNode, lists: Lists): ClassInfo {
+  const { definition } = node
+  const input: Record<string, Record<string, readonly unknown[] | string>> = {}
+  const order: Record<string, string[]> = {}
+  for (const [name, spec] of node.inputs) {
+    const group = groupOf(spec)
+    ;(input[group] ??= {})[name] = declaration(spec, lists)
+    ;(order[group] ??= []).push(name)
+  }
+  return {
+    input: { required: {}, ...input },
+    input_order: { required: [], ...order },
+    output: node.outputTypes,
+    output_is_list: node.outputNames.map(() => false),
+    output_name: node.outputNames,
+    name: definition.type,
+    display_name: definition.title ?? definition.type,
+    description: definition.help,
+    python_module: node.module,
+    category: definition.category,
+    output_node: definition.isOutput ?? false,
+  }
+}
+
+/** Every class; `lists` is asked at each call, since the choices of files change. */
+export function describeAll(registry: Registry, lists: Lists): ObjectInfo {
+  return Object.fromEntries([...registry.nodes].map(([type, node]) => [type, describeNode(node, lists)]))
+}

@@ -1,0 +1,109 @@
+/** The engine child: validates and runs prompts for the server process that forked it, and ends when that process is gone. */
+import { describeAll } from './describe.ts'
+import { execute, type Engine } from './execute.ts'
+import { ConfinedFiles } from './files.ts'
+import { Memo } from './memo.ts'
+import { ModelStore } from './models.ts'
+import { Outbox } from './outbox.ts'
+import type { EngineInit, FromEngine, RunJob, ToEngine } from './protocol.ts'
+import { loadRegistry } from './registry.ts'
+import { validate } from './validate.ts'
+import { listFiles } from '../store/model-folders.ts'
+
+const post = (message: FromEngine): void => void process.send?.(message)
+
+let engine: (Engine & { readonly models: ModelStore }) | null = null
+let running: { readonly promptId: string; readonly abort: AbortController } | null = null
+/** What `free` asked for while a prompt was running. */
+let freeLater = { models: false, memory: false }
+
+async function start(init: EngineInit): Promise<void> {
+  const registry = await loadRegistry(init.nodeDirs)
+  const memo = new Memo()
+  engine = {
+    registry,
+    memo,
+    files: new ConfinedFiles(init.folders),
+    models: new ModelStore(init.modelDirs, (value) => memo.holds(value)),
+    lists: (folder) => listFiles(init.modelDirs, init.folders.input, folder),
+    metadata: init.metadata,
+    previewSize: init.previewSize,
+  }
+  post({ kind: 'ready', nodes: registry.nodes.size, problems: [...registry.problems] })
+}
+
+function free(what: { models: boolean; memory: boolean }): void {
+  if (!what.models && !what.memory) return
+  // Results may hold models, so they go together.
+  engine?.memo.clear()
+  void engine?.models.release()
+}
+
+async function run(job: RunJob): Promise<void> {
+  if (!engine) return
+  const abort = new AbortController()
+  running = { promptId: job.promptId, abort }
+  const outbox = new Outbox(job.promptId, post)
+  const outcome = await execute(engine, job, outbox, abort.signal)
+  outbox.flush()
+  running = null
+  free(freeLater)
+  freeLater = { models: false, memory: false }
+  post({ kind: 'done', promptId: job.promptId, outcome })
+}
+
+/** Folder listings are read once per question, however many nodes ask for them. */
+function withFreshLists<T>(answer: (lists: Engine['lists'], engine: Engine) => T): T {
+  if (!engine) throw new Error('the engine has not started')
+  const { lists } = engine
+  const known = new Map<string, readonly string[]>()
+  const cached = (folder: string) => {
+    const names = known.get(folder) ?? lists(folder)
+    known.set(folder, names)
+    return names
+  }
+  return answer(cached, engine)
+}
+
+function reply(id: number, answer: () => unknown): void {
+  try {
+    post({ kind: 'answer', id, value: answer() })
+  } catch (error) {
+    post({ kind: 'answer', id, value: null, error: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+function receive(message: ToEngine): void {
+  switch (message.kind) {
+    case 'init':
+      void start(message.init)
+      return
+    case 'objectInfo':
+      reply(message.id, () => withFreshLists((lists, { registry }) => describeAll(registry, lists)))
+      return
+    case 'validate':
+      reply(message.id, () =>
+        withFreshLists((lists, { registry }) => validate(message.prompt, message.targets, registry, lists)),
+      )
+      return
+    case 'run':
+      void run(message.job)
+      return
+    case 'cancel':
+      if (running?.promptId === message.promptId) running.abort.abort(new Error('interrupted'))
+      return
+    case 'free':
+      if (running)
+        freeLater = { models: freeLater.models || message.models, memory: freeLater.memory || message.memory }
+      else free(message)
+      return
+    case 'stop':
+      process.exit(0)
+  }
+}
+
+process.on('message', receive)
+// Without its parent nobody could stop it.
+process.on('disconnect', () => process.exit(0))
+// The parent decides when to end: a Ctrl-C in a terminal reaches both.
+process.on('SIGINT', () => undefined)

@@ -1,0 +1,81 @@
+/** The shape of an API prompt: nodes by id, literals and links; nothing here knows what the classes are. */
+import { isRecord } from '../json.ts'
+import type { NodeError, Prompt, PromptNode } from './protocol.ts'
+
+/** A prompt with more nodes is refused before it is looked at. */
+export const MAX_NODES = 20_000
+
+/** An input that takes its value from output `slot` of node `from`. */
+export interface Link {
+  readonly from: string
+  readonly slot: number
+}
+
+/** Any list stands for a link, as in ComfyUI; null for a literal. A malformed list gives a link with slot NaN. */
+export function asLink(value: unknown): Link | null {
+  if (!Array.isArray(value)) return null
+  const [from, slot] = value as unknown[]
+  const id = typeof from === 'string' ? from : typeof from === 'number' || typeof from === 'bigint' ? String(from) : ''
+  const fits = value.length === 2 && id !== '' && typeof slot === 'number' && Number.isInteger(slot) && slot >= 0
+  return { from: id, slot: fits ? slot : NaN }
+}
+
+/** Links of a node by input name, in the order of its inputs. */
+export function linksOf(node: PromptNode): (readonly [input: string, link: Link])[] {
+  const links: (readonly [string, Link])[] = []
+  for (const [input, value] of Object.entries(node.inputs)) {
+    const link = asLink(value)
+    if (link) links.push([input, link])
+  }
+  return links
+}
+
+/** A literal as the node sees it: lists travel as `{"__value__": [...]}`. */
+export const unwrap = (value: unknown): unknown =>
+  isRecord(value) && '__value__' in value ? value['__value__'] : value
+
+/** An error of a whole prompt or of one node. */
+export const fault = (
+  type: string,
+  message: string,
+  details: string,
+  extra_info: Readonly<Record<string, unknown>> = {},
+): NodeError => ({ type, message, details, extra_info })
+
+const short = (value: unknown): string => {
+  const text = typeof value === 'string' ? `'${value}'` : Array.isArray(value) ? 'a list' : typeof value
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+/** Reads what a client sent as a prompt; a prompt without prototypes, or what is wrong with it. */
+export function readPrompt(value: unknown): Prompt | NodeError {
+  if (!isRecord(value))
+    return fault('invalid_prompt', 'The prompt is not an object', `expected {node id: node}, received ${short(value)}`)
+  const ids = Object.keys(value)
+  if (ids.length > MAX_NODES)
+    return fault('prompt_too_large', 'The prompt has too many nodes', `${ids.length} nodes, at most ${MAX_NODES}`)
+  const prompt = Object.create(null) as Record<string, PromptNode>
+  for (const id of ids) {
+    const node = value[id]
+    if (!isRecord(node))
+      return fault('invalid_prompt', 'A node is not an object', `Node ID '#${id}': received ${short(node)}`, {
+        node_id: id,
+      })
+    if (node['inputs'] !== undefined && !isRecord(node['inputs']))
+      return fault('invalid_prompt', 'The inputs of a node are not an object', `Node ID '#${id}'`, { node_id: id })
+    const inputs = Object.assign(Object.create(null) as Record<string, unknown>, node['inputs'])
+    // Without a class it is reported like one whose class is unknown.
+    const class_type = typeof node['class_type'] === 'string' ? node['class_type'] : ''
+    prompt[id] = { class_type, inputs, ...readMeta(node['_meta']) }
+  }
+  return prompt
+}
+
+function readMeta(meta: unknown): { _meta?: { title?: string } } {
+  if (!isRecord(meta)) return {}
+  return { _meta: typeof meta['title'] === 'string' ? { ...meta, title: meta['title'] } : {} }
+}
+
+/** Whether readPrompt refused: node ids cannot be told from the keys of an error otherwise. */
+export const isFault = (value: Prompt | NodeError): value is NodeError =>
+  typeof (value as { type?: unknown }).type === 'string'

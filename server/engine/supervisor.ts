@@ -1,0 +1,217 @@
+/** The parent's side of the engine: forks it, restarts it when it dies, and turns its messages into promises. */
+import { fork, type ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+import {
+  FromEngine,
+  type EngineEvent,
+  type EngineInit,
+  type ObjectInfo,
+  type Outcome,
+  type RunJob,
+  type ToEngine,
+  type Validation,
+} from './protocol.ts'
+
+/** The engine process ended while it was needed. */
+export class EngineDiedError extends Error {
+  override readonly name = 'EngineDiedError'
+}
+
+export interface SupervisorOptions {
+  readonly init: EngineInit
+  /** Milliseconds a cancelled job has to stop by itself before its engine is killed. */
+  readonly grace: number
+  readonly onEvents: (promptId: string, events: readonly EngineEvent[]) => void
+  /** A sentence for the log: problems with nodes, deaths and restarts. */
+  readonly onNotice: (message: string) => void
+}
+
+interface Pending<T> {
+  readonly resolve: (value: T) => void
+  readonly reject: (error: Error) => void
+}
+interface Running extends Pending<Outcome> {
+  readonly promptId: string
+  /** False while the engine is still starting. */
+  sent: boolean
+  cancelled: NodeJS.Timeout | null
+}
+
+const MAIN = join(import.meta.dirname, 'main.ts')
+const TSX = import.meta.resolve('tsx')
+/** An engine that dies before it is ready is tried again ever later, up to this many milliseconds. */
+const MAX_BACKOFF = 5000
+const STDERR_KEPT = 4000
+
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  #child: ChildProcess | null = null
+  #ready: Promise<ChildProcess>
+  #announce: Pending<ChildProcess> | null = null
+  #questions = new Map<number, Pending<unknown>>()
+  #running: Running | null = null
+  #nextId = 1
+  #failedStarts = 0
+  #stopping = false
+  #stderr = ''
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#ready = this.#fork()
+  }
+
+  objectInfo(): Promise<ObjectInfo> {
+    return this.#ask((id) => ({ kind: 'objectInfo', id })) as Promise<ObjectInfo>
+  }
+
+  validate(prompt: unknown, targets: readonly string[] | null): Promise<Validation> {
+    return this.#ask((id) => ({ kind: 'validate', id, prompt, targets })) as Promise<Validation>
+  }
+
+  /** Runs a job to its end; its events go to `onEvents` before this resolves. Throws EngineDiedError. One job at a time. */
+  run(job: RunJob): Promise<Outcome> {
+    return new Promise<Outcome>((resolve, reject) => {
+      const running: Running = { promptId: job.promptId, sent: false, cancelled: null, resolve, reject }
+      this.#running = running
+      const begin = (child: ChildProcess) => {
+        // It may have been cancelled while the engine was starting.
+        if (this.#running !== running) return
+        running.sent = true
+        this.#send(child, { kind: 'run', job })
+      }
+      this.#ready.then(begin, (error: unknown) => {
+        if (this.#running === running) this.#end()
+        reject(error as Error)
+      })
+    })
+  }
+
+  /** Asks the running job to stop; kills its engine if it has not within the grace time. The job then ends 'interrupted'. */
+  cancel(promptId: string): void {
+    const running = this.#running
+    if (running?.promptId !== promptId || running.cancelled) return
+    if (!running.sent || !this.#child) return this.#end()?.resolve('interrupted')
+    const child = this.#child
+    this.#send(child, { kind: 'cancel', promptId })
+    running.cancelled = setTimeout(() => child.kill('SIGKILL'), this.#options.grace)
+  }
+
+  /** Drops memoised results (`memory`) and closes models between two jobs. */
+  free(what: { readonly models: boolean; readonly memory: boolean }): void {
+    if (this.#child) this.#send(this.#child, { kind: 'free', ...what })
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    const child = this.#child
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    this.#send(child, { kind: 'stop' })
+    const late = setTimeout(() => child.kill('SIGKILL'), 2000)
+    await gone
+    clearTimeout(late)
+  }
+
+  #fork(): Promise<ChildProcess> {
+    const ready = new Promise<ChildProcess>((resolve, reject) => (this.#announce = { resolve, reject }))
+    ready.catch(() => undefined)
+    const child = fork(MAIN, [], {
+      execArgv: ['--import', TSX],
+      serialization: 'advanced',
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    this.#child = child
+    this.#stderr = ''
+    // stdout belongs to results (`heddle run --json`): whatever a node prints goes to stderr.
+    child.stdout?.on('data', (text: Buffer) => process.stderr.write(text))
+    child.stderr?.on('data', (text: Buffer) => {
+      this.#stderr = (this.#stderr + text.toString()).slice(-STDERR_KEPT)
+      process.stderr.write(text)
+    })
+    child.on('message', (message) => this.#receive(child, message))
+    child.on('error', (error) => this.#options.onNotice(`engine: ${error.message}`))
+    child.once('exit', (code, signal) => this.#died(child, signal ?? `exit code ${code ?? 'unknown'}`))
+    this.#send(child, { kind: 'init', init: this.#options.init })
+    return ready
+  }
+
+  #send(child: ChildProcess, message: ToEngine): void {
+    if (child.connected) child.send(message)
+  }
+
+  #receive(child: ChildProcess, raw: unknown): void {
+    const parsed = FromEngine.safeParse(raw)
+    if (!parsed.success) return this.#options.onNotice('engine: a message that is not part of the protocol was ignored')
+    const message = parsed.data
+    switch (message.kind) {
+      case 'ready':
+        this.#failedStarts = 0
+        for (const problem of message.problems) this.#options.onNotice(problem)
+        this.#announce?.resolve(child)
+        return
+      case 'answer': {
+        const question = this.#questions.get(message.id)
+        this.#questions.delete(message.id)
+        if (message.error === undefined) question?.resolve(message.value)
+        else question?.reject(new Error(message.error))
+        return
+      }
+      case 'events':
+        if (this.#running?.promptId === message.promptId) this.#options.onEvents(message.promptId, message.events)
+        return
+      case 'done':
+        if (this.#running?.promptId === message.promptId) this.#end()?.resolve(message.outcome)
+    }
+  }
+
+  #end(): Running | null {
+    const running = this.#running
+    this.#running = null
+    if (running?.cancelled) clearTimeout(running.cancelled)
+    return running
+  }
+
+  #died(child: ChildProcess, how: string): void {
+    if (this.#child !== child) return
+    this.#child = null
+    const last = this.#stderr.trim().split('\n').slice(-3).join(' | ')
+    const error = new EngineDiedError(`the engine process ended (${how})${last === '' ? '' : `: ${last}`}`)
+    const wasCancelled = this.#running?.cancelled
+    const running = this.#end()
+    if (wasCancelled) running?.resolve('interrupted')
+    else running?.reject(error)
+    for (const question of this.#questions.values()) question.reject(error)
+    this.#questions.clear()
+    if (this.#stopping) return void this.#announce?.reject(error)
+    this.#restart(error)
+  }
+
+  /** A new engine at once; if it does not even start, later and later, and those who wait are told. */
+  #restart(error: EngineDiedError): void {
+    const waiting = this.#announce
+    this.#options.onNotice(`${error.message}; starting a new one`)
+    const delay = this.#failedStarts === 0 ? 0 : Math.min(MAX_BACKOFF, 250 * 2 ** this.#failedStarts)
+    this.#failedStarts++
+    waiting?.reject(error)
+    this.#ready = new Promise((resolve, reject) => {
+      setTimeout(() => {
+        if (this.#stopping) reject(error)
+        else this.#fork().then(resolve, reject)
+      }, delay).unref()
+    })
+    this.#ready.catch(() => undefined)
+  }
+
+  async #ask(make: (id: number) => ToEngine): Promise<unknown> {
+    const child = await this.#ready
+    const id = this.#nextId++
+    return new Promise((resolve, reject) => {
+      this.#questions.set(id, { resolve, reject })
+      this.#send(child, make(id))
+    })
+  }
+}

@@ -1,0 +1,256 @@
+/** Checks a posted prompt against the node declarations: every fault of every node in one answer, in ComfyUI's vocabulary. */
+import type { Lists, Spec } from '../../nodes/spec.ts'
+import { parentsOf, walk } from './graph.ts'
+import type { NodeError, NodeErrors, Prompt, PromptNode, Validation } from './protocol.ts'
+import type { RegisteredNode, Registry } from './registry.ts'
+import { asLink, fault, isFault, readPrompt, unwrap, type Link } from './shape.ts'
+import { typesMatch } from './types.ts'
+
+/** More choices than this are left out of an answer. */
+const MANY = 20
+
+/** `[type, options]` of an input, with long lists of choices left out. */
+function configOf(spec: Spec<unknown>, lists: Lists): readonly unknown[] | null {
+  const options = spec.options(lists)
+  const choices = options['options']
+  return Array.isArray(choices) && choices.length > MANY ? null : [spec.type, options]
+}
+
+interface Context {
+  readonly prompt: Prompt
+  readonly registry: Registry
+  readonly lists: Lists
+}
+
+function checkLink(
+  name: string,
+  link: Link,
+  spec: Spec<unknown>,
+  received: unknown,
+  context: Context,
+): NodeError | null {
+  const extra = { input_name: name, input_config: configOf(spec, context.lists), received_value: received }
+  if (Number.isNaN(link.slot))
+    return fault(
+      'bad_linked_input',
+      'Bad linked input, must be a length-2 list of [node_id, slot_index]',
+      `${name}: write a list literal as {"__value__": [...]}`,
+      extra,
+    )
+  const source = context.prompt[link.from]
+  if (!source)
+    return fault('bad_linked_input', 'The linked node is not in the prompt', `${name}: node '${link.from}'`, extra)
+  const node = context.registry.nodes.get(source.class_type)
+  if (!node) return null
+  const type = node.outputTypes[link.slot]
+  if (type === undefined)
+    return fault(
+      'bad_linked_input',
+      'The linked node has no such output',
+      `${name}: output ${link.slot} of node '${link.from}' (${source.class_type}), which has ${node.outputTypes.length}`,
+      extra,
+    )
+  if (typesMatch(type, spec.type)) return null
+  const mismatch = { ...extra, received_type: type, linked_node: [link.from, link.slot] }
+  return fault(
+    'return_type_mismatch',
+    'Return type mismatch between linked nodes',
+    `${name}, received_type(${type}) mismatch input_type(${spec.type})`,
+    mismatch,
+  )
+}
+
+interface Checked {
+  readonly errors: NodeError[]
+  /** Inputs with their literals coerced; what is not declared is kept as it came. */
+  readonly inputs: Record<string, unknown>
+  /** Parsed literals by name, for the node's own checks. */
+  readonly values: Record<string, unknown>
+}
+
+/** The exact number for the prompt's echo: a seed that fits a double is written as one. */
+const plainNumber = (value: unknown): unknown =>
+  typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value
+
+function checkInput(name: string, spec: Spec<unknown>, node: PromptNode, into: Checked, context: Context): void {
+  const received = node.inputs[name]
+  if (received === undefined || (received === null && !spec.required)) {
+    if (spec.required)
+      into.errors.push(fault('required_input_missing', 'Required input is missing', name, { input_name: name }))
+    return
+  }
+  const link = asLink(received)
+  if (link) {
+    const error = checkLink(name, link, spec, received, context)
+    if (error) into.errors.push(error)
+    return
+  }
+  const literal = unwrap(received)
+  const parsed = spec.parse(literal, context.lists)
+  if (parsed.ok) {
+    into.inputs[name] = Array.isArray(parsed.value) ? { __value__: parsed.value } : plainNumber(parsed.value)
+    into.values[name] = parsed.value
+    return
+  }
+  const { type, message, details } = parsed.fault
+  const extra = { input_name: name, input_config: configOf(spec, context.lists), received_value: literal }
+  into.errors.push(fault(type, message, details === '' ? name : `${name}: ${details}`, extra))
+}
+
+function checkNode(node: PromptNode, registered: RegisteredNode, context: Context): Checked {
+  const inputs = Object.assign(Object.create(null) as Record<string, unknown>, node.inputs)
+  const checked: Checked = { errors: [], inputs, values: {} }
+  for (const [name, spec] of registered.inputs) if (!spec.hidden) checkInput(name, spec, node, checked, context)
+  const own = registered.definition.validate?.(checked.values as never)
+  for (const [name, why] of Object.entries(own ?? {})) {
+    const extra = { input_name: name, received_value: checked.values[name] }
+    checked.errors.push(
+      fault('custom_validation_failed', 'Custom validation failed for node', `${name} - ${why}`, extra),
+    )
+  }
+  return checked
+}
+
+/** Nodes of unknown class, connected or not. */
+function missingTypes(
+  prompt: Prompt,
+  registry: Registry,
+): { error: NodeError; nodeErrors: Record<string, NodeErrors> } | null {
+  const missing = Object.entries(prompt).filter(([, node]) => !registry.nodes.has(node.class_type))
+  const errors = missing.map(([id, node]) => {
+    const title = node._meta?.title ?? node.class_type
+    const named = title === node.class_type || node.class_type === '' ? `'${title}'` : `'${title}' (${node.class_type})`
+    const message = `Node ${named} not found. This node type is not installed here.`
+    const extra = { node_id: id, class_type: node.class_type, node_title: title }
+    return { id, node, error: fault('missing_node_type', message, `Node ID '#${id}'`, extra) }
+  })
+  const first = errors[0]
+  if (!first) return null
+  return {
+    error: first.error,
+    nodeErrors: Object.fromEntries(
+      errors.map(({ id, node, error }) => [
+        id,
+        { class_type: node.class_type, errors: [error], dependent_outputs: [] },
+      ]),
+    ),
+  }
+}
+
+/** The static cycles of a prompt as errors of the nodes on them. */
+function cycleErrors(cycles: readonly (readonly string[])[]): Map<string, NodeError> {
+  const errors = new Map<string, NodeError>()
+  for (const cycle of cycles) {
+    // Walked from a node to what it needs: written the other way round it reads along the links.
+    const path = [...cycle].reverse()
+    const details = [...path, path[0] ?? ''].join(' -> ')
+    for (const id of path)
+      errors.set(
+        id,
+        fault('dependency_cycle', 'Dependency cycle detected', details, { node_id: id, cycle_nodes: path }),
+      )
+  }
+  return errors
+}
+
+/** Steps that listing dependent outputs may take; beyond it a node is listed without them. */
+const DEPENDENT_BUDGET = 1_000_000
+
+/** For each faulty node the output nodes that need it. */
+function dependents(prompt: Prompt, order: readonly string[], outputs: readonly string[], faulty: Iterable<string>) {
+  const children = new Map<string, string[]>()
+  for (const id of order)
+    for (const parent of parentsOf(prompt, id)) {
+      const list = children.get(parent)
+      if (list) list.push(id)
+      else children.set(parent, [id])
+    }
+  const isOutput = new Set(outputs)
+  const found = new Map<string, string[]>()
+  let steps = 0
+  for (const start of faulty) {
+    const seen = new Set([start])
+    for (const id of seen) {
+      if (++steps > DEPENDENT_BUDGET) return found
+      for (const child of children.get(id) ?? []) seen.add(child)
+    }
+    found.set(
+      start,
+      [...seen].filter((id) => isOutput.has(id)),
+    )
+  }
+  return found
+}
+
+/** Nodes that cannot run: faulty ones and what needs them. */
+function invalidNodes(prompt: Prompt, order: readonly string[], faulty: ReadonlyMap<string, unknown>): Set<string> {
+  const invalid = new Set<string>(faulty.keys())
+  for (const id of order) if (parentsOf(prompt, id).some((parent) => invalid.has(parent))) invalid.add(id)
+  return invalid
+}
+
+function selectOutputs(prompt: Prompt, registry: Registry, targets: readonly string[] | null): string[] {
+  return Object.keys(prompt).filter(
+    (id) => registry.nodes.get(prompt[id]!.class_type)?.definition.isOutput && (targets?.includes(id) ?? true),
+  )
+}
+
+const refuse = (error: NodeError, nodeErrors: Readonly<Record<string, NodeErrors>> = {}): Validation => ({
+  ok: false,
+  error,
+  nodeErrors,
+})
+
+/** Checks the nodes that the outputs need; coerced nodes go into `coerced`. */
+function checkGraph(order: readonly string[], cycles: Cycles, coerced: Record<string, PromptNode>, context: Context) {
+  const onCycle = cycleErrors(cycles)
+  const faulty = new Map<string, NodeError[]>()
+  for (const id of order) {
+    const node = context.prompt[id]!
+    const registered = context.registry.nodes.get(node.class_type)!
+    const { errors, inputs } = checkNode(node, registered, context)
+    const cycle = onCycle.get(id)
+    if (cycle) errors.push(cycle)
+    if (errors.length > 0) faulty.set(id, errors)
+    coerced[id] = { ...node, inputs }
+  }
+  return faulty
+}
+type Cycles = readonly (readonly string[])[]
+
+/** Checks a prompt as it was posted. `targets` restricts which output nodes count (partial execution); null takes all. */
+export function validate(
+  posted: unknown,
+  targets: readonly string[] | null,
+  registry: Registry,
+  lists: Lists,
+): Validation {
+  const prompt = readPrompt(posted)
+  if (isFault(prompt)) return refuse(prompt)
+  const missing = missingTypes(prompt, registry)
+  if (missing) return refuse(missing.error, missing.nodeErrors)
+  const outputs = selectOutputs(prompt, registry, targets)
+  if (outputs.length === 0) return refuse(fault('prompt_no_outputs', 'Prompt has no outputs', ''))
+
+  const { order, cycles } = walk(prompt, outputs)
+  const coerced = Object.assign(Object.create(null) as Record<string, PromptNode>, prompt)
+  const faulty = checkGraph(order, cycles, coerced, { prompt, registry, lists })
+  const blocked = dependents(prompt, order, outputs, faulty.keys())
+  const invalid = invalidNodes(prompt, order, faulty)
+  const nodeErrors = Object.fromEntries(
+    [...faulty].map(([id, errors]) => [
+      id,
+      { class_type: prompt[id]!.class_type, errors, dependent_outputs: blocked.get(id) ?? [] },
+    ]),
+  )
+  const valid = outputs.filter((id) => !invalid.has(id))
+  if (valid.length > 0) return { ok: true, prompt: coerced, outputs: valid, nodeErrors }
+  const details = [...faulty.values()]
+    .flat()
+    .slice(0, MANY)
+    .map((error) => `${error.message}: ${error.details}`)
+  return refuse(
+    fault('prompt_outputs_failed_validation', 'Prompt outputs failed validation', details.join('\n')),
+    nodeErrors,
+  )
+}

@@ -1,0 +1,57 @@
+/** Request bodies: JSON whatever its Content-Type, with exact integers; and JSON answers. */
+import express, { type Request, type RequestHandler, type Response } from 'express'
+import { isRecord, parseExact, stringifyExact } from '../json.ts'
+
+/** An answer that is no success, thrown by handlers. */
+export class HttpError extends Error {
+  override readonly name = 'HttpError'
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** Reads the body as text, up to `limit` bytes; compressed bodies are refused, since they may unfold to anything. */
+export const readText = (limit: number): RequestHandler => express.text({ type: () => true, limit, inflate: false })
+
+/** The JSON value of a body read by readText; an empty body is `{}`. Throws HttpError 400. */
+export function jsonOf(request: Request): unknown {
+  const text = typeof request.body === 'string' ? request.body : ''
+  if (text.trim() === '') return {}
+  try {
+    return parseExact(text)
+  } catch (error) {
+    throw new HttpError(400, `The body is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** As jsonOf, for bodies that must be an object. */
+export function objectOf(request: Request): Record<string, unknown> {
+  const value = jsonOf(request)
+  if (!isRecord(value)) throw new HttpError(400, 'The body must be a JSON object.')
+  return value
+}
+
+/** Sends text that is JSON already. */
+export function sendJsonText(response: Response, text: string, status = 200): void {
+  response.status(status).type('application/json').set('Cache-Control', 'no-cache').send(text)
+}
+
+export const sendJson = (response: Response, value: unknown, status = 200): void =>
+  sendJsonText(response, stringifyExact(value), status)
+
+/** 200 with nothing, as ComfyUI answers what has no answer. */
+export const sendNothing = (response: Response): void =>
+  void response.status(200).type('application/octet-stream').end()
+
+/** A query parameter's text, or null when it is absent; of several the first. */
+export function queryText(request: Request, name: string): string | null {
+  const value = request.query[name]
+  const first: unknown = Array.isArray(value) ? value[0] : value
+  return typeof first === 'string' ? first : null
+}
+
+/** The texts in a list that may hold anything. */
+export const texts = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : []

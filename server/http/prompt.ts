@@ -1,0 +1,109 @@
+/** POST and GET /prompt: checks a prompt, queues it, and tells how many are waiting. */
+import { randomUUID } from 'node:crypto'
+import type { Router } from 'express'
+import type { NodeError, NodeErrors } from '../engine/protocol.ts'
+import { isRecord } from '../json.ts'
+import { DuplicateError } from '../queue/port.ts'
+import { isWorkflow, toPrompt } from '../workflow/convert.ts'
+import { HttpError, objectOf, readText, sendJson, texts } from './body.ts'
+import type { Context } from './context.ts'
+
+const MAX_BODY = 32 << 20
+const MAX_ID = 128
+
+/** A refusal with its status and the answer's body. */
+class Refused extends Error {
+  readonly status: number
+  readonly error: NodeError
+  readonly nodeErrors: Readonly<Record<string, NodeErrors>>
+  constructor(status: number, error: NodeError, nodeErrors: Readonly<Record<string, NodeErrors>> = {}) {
+    super(error.message)
+    this.status = status
+    this.error = error
+    this.nodeErrors = nodeErrors
+  }
+}
+
+const refused = (status: number, type: string, message: string, details = ''): Refused =>
+  new Refused(status, { type, message, details, extra_info: {} })
+
+/** The id of the new prompt: the client's, or one of ours. */
+async function promptId(wanted: unknown, context: Context): Promise<string> {
+  if (wanted === undefined || wanted === null) return randomUUID()
+  const id = typeof wanted === 'number' || typeof wanted === 'bigint' ? String(wanted) : wanted
+  // eslint-disable-next-line no-control-regex
+  if (typeof id !== 'string' || id === '' || id.length > MAX_ID || /[\u0000-\u001f]/.test(id))
+    throw refused(400, 'invalid_prompt_id', 'prompt_id must be a text', `1 to ${MAX_ID} characters without line breaks`)
+  if ((await context.queue.has(id)) || context.history.has(id))
+    throw refused(409, 'duplicate_prompt_id', 'A prompt with this id exists already', id)
+  return id
+}
+
+/** The place in the queue: given, in front of all, or behind all. The counter goes on in any case. */
+async function placeOf(body: Readonly<Record<string, unknown>>, context: Context): Promise<number> {
+  const next = await context.queue.nextNumber()
+  const given = body['number']
+  if (given === undefined || given === null) return body['front'] === true ? -next : next
+  const number = Number(given)
+  if (!Number.isFinite(number)) throw refused(400, 'invalid_number', 'number must be a finite number', '')
+  return number
+}
+
+/** What nodes and history get beside the prompt. */
+function extraDataOf(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const {
+    auth_token_comfy_org: _token,
+    api_key_comfy_org: _key,
+    ...extra
+  } = isRecord(body['extra_data']) ? body['extra_data'] : {}
+  const client = body['client_id']
+  return { ...extra, ...(typeof client === 'string' ? { client_id: client } : {}), create_time: Date.now() }
+}
+
+/** The API prompt of a body, which may also hold a saved workflow of the editor. */
+async function promptOf(posted: unknown, context: Context): Promise<{ prompt: unknown; workflow: unknown }> {
+  if (!isWorkflow(posted)) return { prompt: posted, workflow: undefined }
+  return { prompt: toPrompt(posted, await context.objectInfo()), workflow: posted }
+}
+
+async function queuePrompt(body: Readonly<Record<string, unknown>>, context: Context) {
+  if (body['prompt'] === undefined)
+    throw refused(400, 'no_prompt', 'No prompt provided', 'the body must have the key "prompt"')
+  if ((await context.queue.size()) >= context.maxQueue)
+    throw refused(429, 'queue_full', 'The queue is full', `${context.maxQueue} prompts are waiting; try again later`)
+  const number = await placeOf(body, context)
+  const id = await promptId(body['prompt_id'], context)
+  const { prompt, workflow } = await promptOf(body['prompt'], context)
+  const targets = body['partial_execution_targets']
+  const checked = await context.engine.validate(prompt, Array.isArray(targets) ? texts(targets) : null)
+  if (!checked.ok) throw new Refused(400, checked.error, checked.nodeErrors)
+  const extraData = extraDataOf(body)
+  if (workflow !== undefined && extraData['extra_pnginfo'] === undefined) extraData['extra_pnginfo'] = { workflow }
+  await context.queue.put({ number, promptId: id, prompt: checked.prompt, outputs: checked.outputs, extraData })
+  await context.dispatcher.tellStatus()
+  return { prompt_id: id, number, node_errors: checked.nodeErrors }
+}
+
+export function promptRoutes(router: Router, context: Context): void {
+  router.get('/prompt', async (_request, response) => {
+    sendJson(response, { exec_info: { queue_remaining: await context.queue.size() } })
+  })
+
+  router.post('/prompt', readText(MAX_BODY), async (request, response) => {
+    try {
+      const answer = await queuePrompt(objectOf(request), context)
+      sendJson(response, answer)
+      context.dispatcher.wake()
+    } catch (error) {
+      const refusal =
+        error instanceof DuplicateError
+          ? refused(409, 'duplicate_prompt_id', error.message)
+          : error instanceof HttpError
+            ? refused(error.status, 'invalid_json', error.message)
+            : error
+      if (!(refusal instanceof Refused)) throw error
+      if (refusal.status === 429) response.set('Retry-After', '10')
+      sendJson(response, { error: refusal.error, node_errors: refusal.nodeErrors }, refusal.status)
+    }
+  })
+}

@@ -1,0 +1,36 @@
+/** GET and POST /queue, POST /interrupt and /free: what runs, what waits, and stopping it. */
+import type { Router } from 'express'
+import type { Job } from '../queue/port.ts'
+import { objectOf, readText, sendJson, sendNothing, texts } from './body.ts'
+import type { Context } from './context.ts'
+
+const MAX_BODY = 1 << 20
+
+const listed = (job: Job): readonly unknown[] => [job.number, job.promptId, job.prompt, job.extraData, job.outputs]
+
+export function queueRoutes(router: Router, context: Context): void {
+  router.get('/queue', async (_request, response) => {
+    const { running, pending } = await context.queue.list()
+    sendJson(response, { queue_running: running.map(listed), queue_pending: pending.map(listed) })
+  })
+
+  router.post('/queue', readText(MAX_BODY), async (request, response) => {
+    const body = objectOf(request)
+    if (body['clear'] === true) await context.queue.clear()
+    await context.queue.remove(texts(body['delete']))
+    await context.dispatcher.tellStatus()
+    sendNothing(response)
+  })
+
+  router.post('/interrupt', readText(MAX_BODY), (request, response) => {
+    const id = objectOf(request)['prompt_id']
+    context.dispatcher.interrupt(typeof id === 'string' ? id : undefined)
+    sendNothing(response)
+  })
+
+  router.post('/free', readText(MAX_BODY), (request, response) => {
+    const body = objectOf(request)
+    context.engine.free({ models: body['unload_models'] === true, memory: body['free_memory'] === true })
+    sendNothing(response)
+  })
+}

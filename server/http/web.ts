@@ -1,0 +1,83 @@
+/** What surrounds the routes: guard, security headers, the token's cookie, the built client, and answers to errors. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import helmet from 'helmet'
+import { refusal, TOKEN_COOKIE, type GuardOptions } from '../guard/guard.ts'
+import { WorkflowError } from '../workflow/read.ts'
+import { EngineDiedError } from '../engine/supervisor.ts'
+import { HttpError } from './body.ts'
+
+/** Scripts of this server only; litegraph.js needs data: pictures and inline styles. */
+export const headers = (): RequestHandler =>
+  helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:', 'blob:'],
+        connectSrc: ["'self'"],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"],
+        formAction: ["'self'"],
+      },
+    },
+    // The server speaks plain HTTP; whoever puts TLS in front adds it there.
+    strictTransportSecurity: false,
+    crossOriginEmbedderPolicy: false,
+  })
+
+/** Splits the query off an undecoded URL. */
+const parts = (url: string): { path: string; query: URLSearchParams } => {
+  const at = url.indexOf('?')
+  return at < 0
+    ? { path: url, query: new URLSearchParams() }
+    : { path: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)) }
+}
+
+export const guard =
+  (options: GuardOptions): RequestHandler =>
+  (request, response, next) => {
+    const asked = { method: request.method, headers: request.headers, ...parts(request.url) }
+    const refused = refusal(asked, options)
+    if (refused) return void response.status(refused.status).type('text/plain').send(`${refused.reason}\n`)
+    const token = asked.query.get('token')
+    if (asked.path !== '/' || token === null || options.token === null) return next()
+    // The page's own requests carry the token as a cookie from here on, and the address bar forgets it.
+    response.cookie(TOKEN_COOKIE, token, { httpOnly: true, sameSite: 'strict', path: '/' })
+    response.redirect(303, '/')
+  }
+
+/** The built editor. Unknown paths are 404: clients take an answer of 200 for the file they asked for. */
+export function client(dist: string): RequestHandler {
+  if (existsSync(join(dist, 'index.html'))) return express.static(dist, { dotfiles: 'deny', redirect: false })
+  return (request, response, next) => {
+    if (request.path !== '/') return next()
+    response.type('text/plain').send('The editor is not built: run `npm run build`, then open this page again.\n')
+  }
+}
+
+const statusOf = (error: unknown): number => {
+  if (error instanceof HttpError) return error.status
+  if (error instanceof WorkflowError) return 400
+  if (error instanceof EngineDiedError) return 503
+  // Errors of express's own body readers carry their status.
+  const { status } = error as { status?: unknown }
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500
+}
+
+/** Errors as `{error: {type, message, details, extra_info}, node_errors}`: what every client can read. */
+export const answerErrors =
+  (onNotice: (message: string) => void): ErrorRequestHandler =>
+  (error: unknown, request, response, next) => {
+    if (response.headersSent) return next(error)
+    const status = statusOf(error)
+    const message = error instanceof Error ? error.message : String(error)
+    if (status >= 500) onNotice(`${request.method} ${request.path}: ${message}`)
+    const shown = status === 500 ? 'The server failed; its log says why.' : message
+    const type = status === 503 ? 'engine_unavailable' : status === 500 ? 'server_error' : 'bad_request'
+    response.status(status).json({ error: { type, message: shown, details: '', extra_info: {} }, node_errors: {} })
+  }

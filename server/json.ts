@@ -1,0 +1,76 @@
+/** JSON that keeps 64-bit integers exact: whole numbers beyond 2^53 are parsed to bigint and written back digit for digit. */
+import { randomBytes } from 'node:crypto'
+
+/** Marks a big integer inside a string while JSON.parse or JSON.stringify passes over it; unguessable, so no input can forge it. */
+const MARK = `big:${randomBytes(16).toString('hex')}:`
+const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, 'g')
+/** A quote, or a whole number of 16 to 40 digits that is not part of a longer number. */
+const QUOTE_OR_BIG = /"|(?<![\d.eE+-])-?\d{16,40}(?![\d.eE])/g
+/** Deeper texts are refused: writing them back, or sending them between processes, is recursive. */
+const MAX_DEPTH = 200
+
+/** Index behind the string whose opening quote is at `open`; `text` is valid JSON. */
+function endOfString(text: string, open: number): number {
+  let at = open
+  for (;;) {
+    at = text.indexOf('"', at + 1)
+    if (at < 0) return text.length
+    let slashes = 0
+    while (text.charCodeAt(at - 1 - slashes) === 92) slashes++
+    if (slashes % 2 === 0) return at + 1
+  }
+}
+
+/** Puts quotes and the mark around every integer that a double cannot hold. */
+function markBig(text: string): string {
+  const parts: string[] = []
+  let copied = 0
+  QUOTE_OR_BIG.lastIndex = 0
+  for (let match = QUOTE_OR_BIG.exec(text); match; match = QUOTE_OR_BIG.exec(text)) {
+    if (match[0] === '"') {
+      QUOTE_OR_BIG.lastIndex = endOfString(text, match.index)
+    } else if (!Number.isSafeInteger(Number(match[0]))) {
+      parts.push(text.slice(copied, match.index), `"${MARK}${match[0]}"`)
+      copied = QUOTE_OR_BIG.lastIndex
+    }
+  }
+  return parts.length === 0 ? text : parts.join('') + text.slice(copied)
+}
+
+function checkDepth(text: string): void {
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 34) at = endOfString(text, at) - 1
+    else if (code === 123 || code === 91) {
+      if (++depth > MAX_DEPTH) throw new SyntaxError(`JSON is nested deeper than ${MAX_DEPTH} levels`)
+    } else if (code === 125 || code === 93) depth--
+  }
+}
+
+function revive(key: string, value: unknown): unknown {
+  if (key === '__proto__') throw new SyntaxError('the key "__proto__" is not allowed')
+  return typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value
+}
+
+/** Parses any JSON value. Throws SyntaxError for malformed text, more than 200 levels, and a key named `__proto__`. */
+export function parseExact(text: string): unknown {
+  const plain: unknown = JSON.parse(text)
+  checkDepth(text)
+  const marked = /\d{16}/.test(text) ? markBig(text) : text
+  if (marked === text && !/__proto__|\\u00[567]/i.test(text)) return plain
+  return JSON.parse(marked, revive)
+}
+
+/** The reverse of parseExact; like JSON.stringify, NaN and infinities become null. `change` may replace values by key. */
+export function stringifyExact(value: unknown, change?: (key: string, value: unknown) => unknown): string {
+  const marked = JSON.stringify(value, (key, given: unknown) => {
+    const one = change ? change(key, given) : given
+    return typeof one === 'bigint' ? `${MARK}${one}` : one
+  })
+  return marked.includes(MARK) ? marked.replace(MARKED, '$1') : marked
+}
+
+/** True for `{...}`: neither null nor a list. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

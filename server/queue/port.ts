@@ -1,0 +1,42 @@
+/** The queue as the server sees it, whatever holds it. What `put` has resolved for will be run or reported. */
+import type { Prompt } from '../engine/protocol.ts'
+
+/** A prompt in the queue. */
+export interface Job {
+  /** Smaller runs first; ties by prompt id. */
+  readonly number: number
+  readonly promptId: string
+  readonly prompt: Prompt
+  readonly extraData: Readonly<Record<string, unknown>>
+  readonly outputs: readonly string[]
+  /** 1 for the first try; 2 after an engine or a server died over it. */
+  readonly attempt: number
+}
+
+export interface QueuePort {
+  /** Advances the counter that gives prompts their number; it goes on after a restart. */
+  nextNumber(): Promise<number>
+  /** Stores a job; throws DuplicateError when its id is in the queue already. */
+  put(job: Omit<Job, 'attempt'>): Promise<void>
+  /** Takes the next job, which is `running` from then on, with its attempt counted. */
+  take(): Promise<Job | null>
+  /** Puts a running job back in its place, with this count of attempts made. */
+  giveBack(promptId: string, attempts: number): Promise<void>
+  /** Removes a job that is done with. */
+  finish(promptId: string): Promise<void>
+  /** Running and pending jobs, pending ones in the order they will run. */
+  list(): Promise<{ readonly running: readonly Job[]; readonly pending: readonly Job[] }>
+  /** Number of running and pending jobs. */
+  size(): Promise<number>
+  has(promptId: string): Promise<boolean>
+  /** Removes pending jobs and returns those that were there; running ones stay. */
+  remove(promptIds: readonly string[]): Promise<readonly string[]>
+  clear(): Promise<void>
+}
+
+export class DuplicateError extends Error {
+  override readonly name = 'DuplicateError'
+}
+
+/** A job is run at most this often: whatever kills its engine twice would do so a third time. */
+export const MAX_ATTEMPTS = 2

@@ -1,0 +1,62 @@
+/** What is written down of a running job: its messages and outputs, which make its history entry. */
+import { isPreview, type EngineEvent, type Outcome } from '../engine/protocol.ts'
+import type { HistoryEntry } from '../store/history.ts'
+import type { Job } from './port.ts'
+
+const KEPT_MESSAGES = /^execution_(start|cached|success|error|interrupted)$/
+const TERMINAL = /^execution_(success|error|interrupted)$/
+
+export class JobRecord {
+  readonly job: Job
+  readonly #messages: (readonly [string, unknown])[] = []
+  readonly #outputs: Record<string, unknown> = {}
+  /** The node that was started last, for when the engine dies over it. */
+  #executing: string | null = null
+  #ended = false
+
+  constructor(job: Job) {
+    this.job = job
+  }
+
+  /** The socket that hears of this job. */
+  get owner(): string | null {
+    const owner = this.job.extraData['client_id']
+    return typeof owner === 'string' ? owner : null
+  }
+
+  get executing(): string | null {
+    return this.#executing
+  }
+
+  /** Whether the terminal event is already there. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  note(event: EngineEvent): void {
+    if (isPreview(event)) return
+    if (KEPT_MESSAGES.test(event.type)) this.#messages.push([event.type, event.data])
+    if (TERMINAL.test(event.type)) this.#ended = true
+    const node = event.data['node']
+    if (event.type === 'executing' && typeof node === 'string') this.#executing = node
+    if (event.type === 'executed' && typeof node === 'string') this.#outputs[node] = event.data['output']
+  }
+
+  entry(outcome: Outcome): HistoryEntry {
+    const { number, promptId, prompt, extraData, outputs } = this.job
+    const meta = Object.keys(this.#outputs).map((id) => [
+      id,
+      { node_id: id, display_node: id, parent_node: null, real_node_id: id },
+    ])
+    return {
+      prompt: [number, promptId, prompt, extraData, outputs],
+      outputs: this.#outputs,
+      status: {
+        status_str: outcome === 'success' ? 'success' : 'error',
+        completed: outcome === 'success',
+        messages: this.#messages,
+      },
+      meta: Object.fromEntries(meta) as Record<string, unknown>,
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/** One websocket: an ordered outbox that drops pictures, never states, when its client does not keep up. */
+import type { WebSocket } from 'ws'
+import { z } from 'zod'
+
+/** Bytes waiting beyond which pictures are dropped, and beyond which the client is given up. */
+const SLOW = 1 << 20
+const STUCK = 16 << 20
+
+const Flags = z.object({ type: z.literal('feature_flags'), data: z.record(z.string(), z.unknown()) })
+
+export class Connection {
+  readonly clientId: string
+  readonly #socket: WebSocket
+  #flags: Readonly<Record<string, unknown>> = {}
+  #heard = false
+  #alive = true
+
+  constructor(socket: WebSocket, clientId: string, serverFlags: Readonly<Record<string, unknown>>) {
+    this.#socket = socket
+    this.clientId = clientId
+    socket.on('pong', () => (this.#alive = true))
+    socket.on('error', () => socket.terminate())
+    socket.on('message', (data, isBinary) => {
+      if (!isBinary && !this.#heard) this.#hear((data as Buffer).toString(), serverFlags)
+      this.#heard = true
+    })
+  }
+
+  /** Only the literal `true` of a flag counts. */
+  supports(flag: string): boolean {
+    return this.#flags[flag] === true
+  }
+
+  text(message: string): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return
+    if (this.#socket.bufferedAmount > STUCK) this.#socket.terminate()
+    else this.#socket.send(message)
+  }
+
+  /** Sends a picture unless the client is behind. */
+  picture(frame: Buffer): void {
+    if (this.#socket.readyState === this.#socket.OPEN && this.#socket.bufferedAmount < SLOW) this.#socket.send(frame)
+  }
+
+  /** Pings; a socket that has not answered the last ping is closed. */
+  beat(): void {
+    if (!this.#alive) return this.#socket.terminate()
+    this.#alive = false
+    this.#socket.ping()
+  }
+
+  close(): void {
+    this.#socket.close(1001, 'the server is stopping')
+  }
+
+  /** The first message may tell the client's feature flags, and is then answered with the server's. */
+  #hear(text: string, serverFlags: Readonly<Record<string, unknown>>): void {
+    try {
+      const message = Flags.safeParse(JSON.parse(text))
+      if (!message.success) return
+      this.#flags = message.data.data
+      this.text(JSON.stringify({ type: 'feature_flags', data: serverFlags }))
+    } catch {
+      // Clients may send what they like; what is no JSON means nothing here.
+    }
+  }
+}

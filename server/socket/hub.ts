@@ -1,0 +1,68 @@
+/** Everybody who listens: sockets by client id, and who hears which event. */
+import { randomBytes } from 'node:crypto'
+import type { WebSocket } from 'ws'
+import { isPreview, type EngineEvent } from '../engine/protocol.ts'
+import { stringifyExact } from '../json.ts'
+import { Connection } from './connection.ts'
+import { previewFrame, previewFrameWithMetadata } from './frames.ts'
+
+const HEARTBEAT = 30_000
+const MAX_CLIENT_ID = 200
+/** Events of prompts without an owner that go to everybody; the others go to nobody. */
+const FOR_ALL = /^(progress|progress_state|preview|execution_interrupted|heddle\..*)$/
+
+export class Hub {
+  readonly #connections = new Map<string, Set<Connection>>()
+  readonly #flags: Readonly<Record<string, unknown>>
+  readonly #heartbeat: NodeJS.Timeout
+
+  constructor(serverFlags: Readonly<Record<string, unknown>>) {
+    this.#flags = serverFlags
+    this.#heartbeat = setInterval(() => this.#all().forEach((connection) => connection.beat()), HEARTBEAT)
+    this.#heartbeat.unref()
+  }
+
+  /** Takes a socket in. Several may share one id: each hears everything. Without an id the server makes one. */
+  add(socket: WebSocket, wanted: string | null): Connection {
+    const usable = wanted !== null && wanted !== '' && wanted.length <= MAX_CLIENT_ID
+    const clientId = usable ? wanted : randomBytes(16).toString('hex')
+    const connection = new Connection(socket, clientId, this.#flags)
+    const known = this.#connections.get(clientId) ?? new Set()
+    this.#connections.set(clientId, known.add(connection))
+    socket.on('close', () => {
+      known.delete(connection)
+      if (known.size === 0 && this.#connections.get(clientId) === known) this.#connections.delete(clientId)
+    })
+    return connection
+  }
+
+  broadcast(type: string, data: unknown): void {
+    const text = stringifyExact({ type, data })
+    for (const connection of this.#all()) connection.text(text)
+  }
+
+  /** Sends an event of a prompt to its owner, or by ComfyUI's rule when it has none. */
+  tell(owner: string | null, promptId: string, event: EngineEvent): void {
+    const listeners =
+      owner !== null ? [...(this.#connections.get(owner) ?? [])] : FOR_ALL.test(event.type) ? this.#all() : []
+    if (listeners.length === 0) return
+    if (!isPreview(event)) {
+      const text = stringifyExact(event)
+      for (const connection of listeners) connection.text(text)
+      return
+    }
+    const withMetadata = previewFrameWithMetadata(event, promptId)
+    const plain = previewFrame(event)
+    for (const connection of listeners)
+      connection.picture(connection.supports('supports_preview_metadata') ? withMetadata : plain)
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat)
+    for (const connection of this.#all()) connection.close()
+  }
+
+  #all(): Connection[] {
+    return [...this.#connections.values()].flatMap((set) => [...set])
+  }
+}

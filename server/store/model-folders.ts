@@ -1,0 +1,94 @@
+/** Which model files exist, by ComfyUI's folder names: what loaders offer and GET /models lists. */
+import { existsSync, readdirSync, statSync, type Dirent } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { UNFINISHED } from './write.ts'
+
+/** Folder names as users have them; the second of a pair is its older name. */
+export const MODEL_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  checkpoints: ['checkpoints'],
+  diffusion_models: ['diffusion_models', 'unet'],
+  text_encoders: ['text_encoders', 'clip'],
+  vae: ['vae'],
+  vae_approx: ['vae_approx'],
+  loras: ['loras'],
+  clip_vision: ['clip_vision'],
+  controlnet: ['controlnet'],
+  embeddings: ['embeddings'],
+  upscale_models: ['upscale_models'],
+}
+const WEIGHTS = /\.(safetensors|sft)$/i
+const MAX_DEPTH = 6
+const INDEX = 'model_index.json'
+
+function entries(dir: string): Dirent[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true }).filter((entry) => !entry.name.startsWith('.'))
+  } catch {
+    return []
+  }
+}
+
+/** A link counts as what it leads to: models are often linked in from other disks. */
+function kindOf(dir: string, entry: Dirent): 'file' | 'folder' | 'other' {
+  if (!entry.isSymbolicLink()) return entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other'
+  const target = statSync(join(dir, entry.name), { throwIfNoEntry: false })
+  return target?.isFile() ? 'file' : target?.isDirectory() ? 'folder' : 'other'
+}
+
+/** Relative names of files below `root` that `takes` accepts, with `/` between parts, sorted. */
+export function filesBelow(root: string, takes: (name: string) => boolean): string[] {
+  const found: string[] = []
+  const visit = (prefix: string, depth: number): void => {
+    const dir = join(root, prefix)
+    for (const entry of entries(dir)) {
+      const kind = kindOf(dir, entry)
+      const name = prefix === '' ? entry.name : `${prefix}/${entry.name}`
+      if (kind === 'file' && takes(entry.name)) found.push(name)
+      else if (kind === 'folder' && depth < MAX_DEPTH) visit(name, depth + 1)
+    }
+  }
+  visit('', 0)
+  return found.sort()
+}
+
+/** Folders in diffusers layout directly below `root`, or below its checkpoints/ and diffusers/. */
+function diffusersFolders(root: string): { name: string; path: string }[] {
+  return ['', 'checkpoints', 'diffusers'].flatMap((part) => {
+    const dir = join(root, part)
+    return entries(dir)
+      .filter((entry) => kindOf(dir, entry) === 'folder' && existsSync(join(dir, entry.name, INDEX)))
+      .map(({ name }) => ({ name, path: join(dir, name) }))
+  })
+}
+
+export interface ModelFile {
+  readonly name: string
+  /** Absolute path of the file, or of the folder in diffusers layout. */
+  readonly path: string
+}
+
+/** Everything that `folder` offers over all model directories; of two with one name the first directory's counts. */
+export function modelsIn(modelDirs: readonly string[], folder: string): readonly ModelFile[] {
+  const found = new Map<string, string>()
+  const put = (name: string, path: string) => {
+    if (!found.has(name)) found.set(name, path)
+  }
+  for (const dir of modelDirs.map((one) => resolve(one))) {
+    if (folder === 'checkpoints') for (const { name, path } of diffusersFolders(dir)) put(name, path)
+    for (const part of MODEL_FOLDERS[folder] ?? [])
+      for (const name of filesBelow(join(dir, part), (file) => WEIGHTS.test(file))) {
+        const inDiffusers = [...found.keys()].some((known) => name.startsWith(`${known}/`))
+        if (!inDiffusers) put(name, join(dir, part, name))
+      }
+  }
+  return [...found].map(([name, path]) => ({ name, path })).sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+const isFinished = (name: string): boolean => !name.startsWith(UNFINISHED)
+const isPicture = (name: string): boolean => isFinished(name) && /\.(png|jpe?g|webp|gif|avif|tiff?|bmp)$/i.test(name)
+
+/** Choices of file inputs: names of models, or of pictures in the input folder. */
+export function listFiles(modelDirs: readonly string[], inputFolder: string, folder: string): readonly string[] {
+  if (folder === 'input') return filesBelow(inputFolder, isPicture)
+  return modelsIn(modelDirs, folder).map(({ name }) => name)
+}

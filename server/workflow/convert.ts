@@ -1,0 +1,159 @@
+/** Saved workflow to API prompt, by the rules of ComfyUI's editor: what is muted, bypassed, rerouted or nested is resolved. */
+import type { ObjectInfo } from '../engine/protocol.ts'
+import { typesMatch } from '../engine/types.ts'
+import { isRecord } from '../json.ts'
+import { readWorkflow, WorkflowError, type Level, type Subgraph, type WorkflowLink, type WorkflowNode } from './read.ts'
+import { literal, literalsOf } from './widgets.ts'
+
+const MUTED = 2
+const BYPASSED = 4
+/** Node ids that stand for a subgraph's own inputs and outputs. */
+const OWN_INPUTS = '-10'
+const OWN_OUTPUTS = '-20'
+const MAX_NESTING = 50
+/** Nodes that only the editor knows. */
+const VIRTUAL = new Set(['Reroute', 'PrimitiveNode', 'Note', 'MarkdownNote'])
+
+interface ConvertedNode {
+  class_type?: string
+  inputs: Record<string, unknown>
+  _meta: { title: string }
+}
+
+/** One level being converted: the workflow itself, or the inside of one subgraph instance. */
+interface Scope {
+  readonly prefix: string
+  readonly depth: number
+  readonly nodes: ReadonlyMap<string, WorkflowNode>
+  readonly links: ReadonlyMap<number, WorkflowLink>
+  /** The instance that this is the inside of. */
+  readonly outer: { readonly scope: Scope; readonly instance: WorkflowNode } | null
+}
+
+/** What an input gets: a link, a literal, nothing although it has a widget (muted), or whatever its widget says. */
+type Source = { readonly link: readonly [string, number] } | { readonly literal: unknown } | 'nothing' | 'widget'
+
+function scopeOf(level: Level, prefix: string, outer: Scope['outer']): Scope {
+  const depth = (outer?.scope.depth ?? -1) + 1
+  if (depth > MAX_NESTING)
+    throw new WorkflowError(`Subgraphs are nested more than ${MAX_NESTING} deep: one contains itself`)
+  const nodes = new Map(level.nodes.map((node) => [node.id, node]))
+  return { prefix, depth, nodes, links: new Map(level.links.map((link) => [link.id, link])), outer }
+}
+
+/** Which input of a bypassed node stands for its output `slot`: the same place, else the same type, else one that fits. */
+function bypassSlot(node: WorkflowNode, slot: number): number {
+  const type = node.outputs[slot]?.type ?? '*'
+  const fits = (input: { readonly type: string }) => typesMatch(input.type, type)
+  const same = node.inputs[slot]
+  if (same && fits(same)) return slot
+  const exact = node.inputs.findIndex((input) => input.type === type)
+  return exact >= 0 ? exact : node.inputs.findIndex(fits)
+}
+
+class Converter {
+  readonly #classes: ObjectInfo
+  readonly #subgraphs: ReadonlyMap<string, Subgraph>
+  readonly #insides = new Map<string, Scope>()
+  readonly prompt = Object.create(null) as Record<string, ConvertedNode>
+
+  constructor(classes: ObjectInfo, subgraphs: readonly Subgraph[]) {
+    this.#classes = classes
+    this.#subgraphs = new Map(subgraphs.map((subgraph) => [subgraph.id, subgraph]))
+  }
+
+  addLevel(scope: Scope): void {
+    const nodes = [...scope.nodes.values()].sort((a, b) => a.order - b.order)
+    for (const node of nodes) {
+      if (node.mode === MUTED || node.mode === BYPASSED || VIRTUAL.has(node.type)) continue
+      const inside = this.#inside(scope, node)
+      if (inside) this.addLevel(inside)
+      else this.prompt[scope.prefix + node.id] = this.#convert(scope, node)
+    }
+  }
+
+  #inside(scope: Scope, instance: WorkflowNode): Scope | null {
+    const definition = this.#subgraphs.get(instance.type)
+    if (!definition) return null
+    const prefix = `${scope.prefix}${instance.id}:`
+    const inside = this.#insides.get(prefix) ?? scopeOf(definition, prefix, { scope, instance })
+    this.#insides.set(prefix, inside)
+    return inside
+  }
+
+  #convert(scope: Scope, node: WorkflowNode): ConvertedNode {
+    const known = Object.hasOwn(this.#classes, node.type) ? this.#classes[node.type] : undefined
+    const literals = known ? literalsOf(known, node.widgets_values) : new Map<string, unknown>()
+    node.inputs.forEach((input, slot) => {
+      const source = this.#sourceOfInput(scope, node, slot)
+      if (source === 'widget') return
+      if (source === 'nothing') literals.delete(input.name)
+      else literals.set(input.name, 'link' in source ? source.link : literal(source.literal))
+    })
+    const title = node.title ?? (typeof known?.['display_name'] === 'string' ? known['display_name'] : node.type)
+    // As the official editor does: a class that is not there is left out, and the title tells what it was.
+    return { inputs: Object.fromEntries(literals), ...(known ? { class_type: node.type } : {}), _meta: { title } }
+  }
+
+  /** Follows the link into an input to the node or literal that feeds it; iterative, since chains may be long. */
+  #sourceOfInput(scope: Scope, node: WorkflowNode, slot: number): Source {
+    const seen = new Set<string>()
+    let at: { scope: Scope; link: WorkflowLink | undefined } = { scope, link: linkInto(scope, node, slot) }
+    while (at.link) {
+      const place = `${at.scope.prefix} ${at.link.id}`
+      if (seen.has(place)) return 'widget'
+      seen.add(place)
+      const next = this.#step(at.scope, at.link)
+      if (typeof next === 'string' || !('scope' in next)) return next
+      at = next
+    }
+    return 'widget'
+  }
+
+  /** One step up a link: a final source, or the next link to follow (none when it ends loose). */
+  #step(scope: Scope, link: WorkflowLink): Source | { scope: Scope; link: WorkflowLink | undefined } {
+    if (link.from === OWN_INPUTS) return promoted(scope, link.fromSlot)
+    const node = scope.nodes.get(link.from)
+    if (!node) return 'widget'
+    if (node.mode === MUTED) return 'nothing'
+    if (node.mode === BYPASSED) return { scope, link: linkInto(scope, node, bypassSlot(node, link.fromSlot)) }
+    if (node.type === 'Reroute') return { scope, link: linkInto(scope, node, 0) }
+    if (node.type === 'PrimitiveNode') return { literal: valuesOf(node)[0] }
+    const inside = this.#inside(scope, node)
+    if (!inside) return { link: [scope.prefix + node.id, link.fromSlot] }
+    const inner = [...inside.links.values()].find((one) => one.to === OWN_OUTPUTS && one.toSlot === link.fromSlot)
+    return { scope: inside, link: inner }
+  }
+}
+
+const valuesOf = (node: WorkflowNode): readonly unknown[] =>
+  Array.isArray(node.widgets_values) ? (node.widgets_values as unknown[]) : []
+
+function linkInto(scope: Scope, node: WorkflowNode, slot: number): WorkflowLink | undefined {
+  const link = node.inputs[slot]?.link
+  return link === null || link === undefined ? undefined : scope.links.get(link)
+}
+
+/** An input of a subgraph: what its instance is linked to, else the value of the instance's widget for it. */
+function promoted(scope: Scope, slot: number): Source | { scope: Scope; link: WorkflowLink | undefined } {
+  if (!scope.outer) return 'widget'
+  const { instance } = scope.outer
+  const link = linkInto(scope.outer.scope, instance, slot)
+  if (link) return { scope: scope.outer.scope, link }
+  const input = instance.inputs[slot]
+  if (!input?.widget) return 'widget'
+  const place = instance.inputs.slice(0, slot).filter(({ widget }) => widget).length
+  const value = valuesOf(instance)[place]
+  return value === undefined ? 'widget' : { literal: value }
+}
+
+/** A saved workflow has a list of nodes; an API prompt has nodes by id. */
+export const isWorkflow = (value: unknown): boolean => isRecord(value) && Array.isArray(value['nodes'])
+
+/** The API prompt that the editor would send. Throws WorkflowError for what is no workflow. */
+export function toPrompt(value: unknown, classes: ObjectInfo): Readonly<Record<string, ConvertedNode>> {
+  const workflow = readWorkflow(value)
+  const converter = new Converter(classes, workflow.definitions)
+  converter.addLevel(scopeOf(workflow, '', null))
+  return converter.prompt
+}

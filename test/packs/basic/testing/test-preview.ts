@@ -1,0 +1,26 @@
+/** TestPreview: sends pictures and cache decisions while it works. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { defineNode } from '../../../../nodes/define.ts'
+import { int } from '../../../../nodes/spec.ts'
+
+const SIZE = 32
+
+export default defineNode({
+  type: 'TestPreview',
+  category: 'testing',
+  help: 'Shows previews.',
+  inputs: { frames: int({ default: 3, min: 1, max: 100 }), seed: int({ default: 0, min: 0, max: 1_000_000_000 }) },
+  outputs: { INT: 'INT' },
+  async run({ frames }, { report }) {
+    const run = { evaluations: frames, depth: 12, method: 'TestPreview' }
+    for (let frame = 0; frame < frames; frame++) {
+      report.preview(new Uint8Array(SIZE * SIZE * 3).fill(frame * 40), SIZE, SIZE)
+      report.progress(frame + 1, frames)
+      const row = { evaluation: frame, sample: 0, branch: 'cond', sigma: 1 - frame / frames, milliseconds: 1 } as const
+      report.cacheRows([{ ...row, blocks: frame === 0 ? 12 : 1, decision: frame === 0 ? 'full' : 'skipped' }], run)
+      await wait(10)
+    }
+    report.warn('nothing was computed')
+    return { INT: frames }
+  },
+})
