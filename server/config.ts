@@ -1,6 +1,6 @@
 /** What a server is started with, and the folders that follow from it. */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { EngineInit } from './engine/protocol.ts'
 import type { DataFolders } from './http/context.ts'
@@ -51,7 +51,12 @@ export function placesOf(options: PlaceOptions): Places {
 /** Names of given model folders that are not there. */
 export const missingDirs = (dirs: readonly string[] = []): readonly string[] => dirs.filter((dir) => !existsSync(dir))
 
+/** Pictures that the shipped workflows load. */
+const EXAMPLES = join(PROGRAM, 'workflows', 'input')
+
+/** Makes what is not there yet; a new input folder starts with the example pictures. */
 export async function makeFolders(folders: DataFolders): Promise<void> {
+  if (!existsSync(folders.input)) await cp(EXAMPLES, folders.input, { recursive: true })
   for (const folder of Object.values(folders) as string[]) await mkdir(folder, { recursive: true })
 }
 
