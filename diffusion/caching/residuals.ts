@@ -5,6 +5,15 @@ import { add, axpy, meanAbs, meanAbsDifference, scale, sub, type Tensor } from '
 export interface Anchor {
   readonly probe: Tensor
   readonly whole: Tensor
+  /** Mean distance of `probe` from that of the anchor before it, which every skip asks for; 0 for the first. */
+  readonly moved: number
+}
+
+/** The anchor of an evaluation computed after `before`, or null when its tokens are not finite. */
+export function anchorAfter(before: Anchor | undefined, input: Tensor, probed: Tensor, output: Tensor): Anchor | null {
+  const [probe, whole] = [sub(probed, input), sub(output, input)]
+  const moved = before ? meanAbsDifference(probe, before.probe) : 0
+  return Number.isFinite(meanAbs(probe) + meanAbs(whole)) ? { probe, whole, moved } : null
 }
 
 /** Limits of an extrapolation gain; a gain of 1 is the newest residual as it is. */
@@ -47,8 +56,7 @@ function extrapolate(
  * as between anchors whose probes agree, counts as 1.
  */
 function align(x: Tensor, p: Tensor, older: Anchor, newer: Anchor, limits: GainLimits): Estimate {
-  const span = meanAbsDifference(newer.probe, older.probe)
-  const gain = clamp(residualDistance(p, x, older.probe) / span, limits)
+  const gain = clamp(residualDistance(p, x, older.probe) / newer.moved, limits)
   return { image: extrapolate(x, older.whole, newer.whole, gain), gain }
 }
 
@@ -90,7 +98,7 @@ function fitWeights(steps: readonly Tensor[], target: Tensor): number[] {
   )
 }
 
-const stepsBetween = (anchors: readonly Anchor[], kind: keyof Anchor): Tensor[] =>
+const stepsBetween = (anchors: readonly Anchor[], kind: 'probe' | 'whole'): Tensor[] =>
   anchors.slice(1).map((anchor, i) => sub(anchor[kind], anchors[i]![kind]))
 
 /**

@@ -11,8 +11,8 @@ import {
   type Hidden,
 } from '../../diffusion/caching/contract.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
-import { estimateOutput, type Anchor, type GainLimits } from '../../diffusion/caching/residuals.ts'
-import { meanAbs, meanAbsDifference, sub, type Tensor } from '../../diffusion/tensor.ts'
+import { anchorAfter, estimateOutput, type Anchor, type GainLimits } from '../../diffusion/caching/residuals.ts'
+import { meanAbs, meanAbsDifference, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, toggle, type Values } from '../spec.ts'
 
@@ -200,19 +200,14 @@ function remember(call: Call, input: Tensor, probe: Tensor, { drift }: Rules): S
   return Number.isFinite(seen.probe.size + (seen.input?.size ?? 0)) ? seen : null
 }
 
-function pushAnchor(anchors: readonly Anchor[], anchor: Anchor, history: number): readonly Anchor[] {
-  const finite = Number.isFinite(meanAbs(anchor.probe)) && Number.isFinite(meanAbs(anchor.whole))
-  return finite ? [...anchors, anchor].slice(-history) : anchors
-}
-
 const mayReuse = (accumulated: number, { threshold, comparison }: Rules): boolean =>
   comparison === 'below' ? accumulated < threshold : accumulated <= threshold
 
 /** The rest of the blocks, from the probe; they give the newest anchor. */
 async function compute(denoiser: Denoiser, input: Hidden, probe: Hidden, state: BranchState, rules: Rules) {
   const output = await denoiser.blocks(probe, rules.probeDepth, denoiser.facts.depth)
-  const anchor = { probe: sub(probe.image, input.image), whole: sub(output.image, input.image) }
-  state.anchors = pushAnchor(state.anchors, anchor, rules.history)
+  const anchor = anchorAfter(state.anchors.at(-1), input.image, probe.image, output.image)
+  if (anchor) state.anchors = [...state.anchors, anchor].slice(-rules.history)
   state.accumulated = 0
   return denoiser.head(output)
 }

@@ -1,11 +1,16 @@
 /** The estimate of a skipped evaluation's output: the published alignment, and the fit over more anchors. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { estimateOutput, type Anchor } from '../../../diffusion/caching/residuals.ts'
+import { anchorAfter, estimateOutput, type Anchor } from '../../../diffusion/caching/residuals.ts'
 import { relativeL1, tensor, zeros, type Tensor } from '../../../diffusion/tensor.ts'
 
 const row = (...values: number[]): Tensor => tensor(Float32Array.from(values), [1, values.length, 1])
-const anchor = (probe: number[], whole: number[]): Anchor => ({ probe: row(...probe), whole: row(...whole) })
+/** Anchors of evaluations in this order, given what the probe and the whole stack added. */
+const chain = (...pairs: (readonly [probe: number[], whole: number[]])[]): Anchor[] =>
+  pairs.reduce<Anchor[]>((anchors, [probe, whole]) => {
+    const nothing = zeros([1, probe.length, 1])
+    return [...anchors, anchorAfter(anchors.at(-1), nothing, row(...probe), row(...whole))!]
+  }, [])
 const published = { min: 1, max: 1.5 }
 
 describe('relativeL1', () => {
@@ -17,7 +22,16 @@ describe('relativeL1', () => {
 })
 
 describe('two anchors', () => {
-  const anchors = [anchor([4, 0], [40, 0]), anchor([6, 0], [60, 0])]
+  const anchors = chain(
+    [
+      [4, 0],
+      [40, 0],
+    ],
+    [
+      [6, 0],
+      [60, 0],
+    ],
+  )
   const at = (probe: number[], limits = published) => estimateOutput(row(0, 0), row(...probe), anchors, limits)
 
   it.each([
@@ -37,10 +51,26 @@ describe('two anchors', () => {
   })
 
   it('anchors whose probes agree, and a probe that is not finite, count as gain 1', () => {
-    const same = [anchor([4, 0], [40, 0]), anchor([4, 0], [60, 0])]
+    const same = chain(
+      [
+        [4, 0],
+        [40, 0],
+      ],
+      [
+        [4, 0],
+        [60, 0],
+      ],
+    )
     const still = estimateOutput(row(0, 0), row(9, 0), same, published)
     expect([still.gain, still.image.data[0]]).toEqual([1, 60])
     expect(at([NaN, 0]).gain).toBe(1)
+  })
+
+  it('an evaluation that is not finite gives no anchor', () => {
+    const still = row(0, 0)
+    expect(anchorAfter(anchors[1], still, row(NaN, 1), row(1, 1))).toBeNull()
+    expect(anchorAfter(undefined, still, row(1, 1), row(1, Infinity))).toBeNull()
+    expect(anchorAfter(anchors[1], still, row(7, 2), row(1, 1))?.moved).toBe(1.5)
   })
 
   it('adds the residual to the tokens of now', () => {
@@ -50,7 +80,15 @@ describe('two anchors', () => {
 
 describe('one anchor', () => {
   it('is reused as it is, with no gain to report', () => {
-    const { image, gain } = estimateOutput(row(1, 2), row(9, 9), [anchor([4, 0], [40, 4])], published)
+    const { image, gain } = estimateOutput(
+      row(1, 2),
+      row(9, 9),
+      chain([
+        [4, 0],
+        [40, 4],
+      ]),
+      published,
+    )
     expect([...image.data, gain]).toEqual([41, 6, null])
   })
 })
@@ -60,20 +98,33 @@ describe('more anchors', () => {
 
   it('finds the way along each direction that the probes have gone', () => {
     // Two independent directions: the whole residual is a linear function of the probe's.
-    const anchors = [anchor([1, 0], [10, 1]), anchor([2, 0], [20, 1]), anchor([2, 1], [20, 6])]
+    const anchors = chain(
+      [
+        [1, 0],
+        [10, 1],
+      ],
+      [
+        [2, 0],
+        [20, 1],
+      ],
+      [
+        [2, 1],
+        [20, 6],
+      ],
+    )
     const { image } = estimateOutput(row(0, 0), row(5, 3), anchors, far)
     expect(image.data[0]).toBeCloseTo(50, 3)
     expect(image.data[1]).toBeCloseTo(16, 3)
   })
 
   it('sees that a probe went back, where the published ratio goes on', () => {
-    const anchors = [anchor([1], [10]), anchor([2], [20]), anchor([3], [30])]
+    const anchors = chain([[1], [10]], [[2], [20]], [[3], [30]])
     expect(estimateOutput(row(0), row(2.5), anchors, far).image.data[0]).toBeCloseTo(25, 3)
     expect(estimateOutput(row(0), row(2.5), anchors.slice(1), far).image.data[0]).toBe(30)
   })
 
   it('keeps the step within the gain limit', () => {
-    const anchors = [anchor([1], [10]), anchor([2], [20]), anchor([3], [30])]
+    const anchors = chain([[1], [10]], [[2], [20]], [[3], [30]])
     const { image, gain } = estimateOutput(row(0), row(9), anchors, published)
     expect([gain, image.data[0]]).toEqual([1.5, 35])
   })
@@ -86,7 +137,7 @@ describe('more anchors', () => {
     )
     fc.assert(
       fc.property(fc.array(residual, { minLength: 1, maxLength: 6 }), (pairs) => {
-        const anchors = pairs.map(([probe, whole]) => anchor(probe, whole))
+        const anchors = chain(...pairs)
         const newest = anchors.at(-1)!
         const { image } = estimateOutput(zeros([1, 3, 1]), newest.probe, anchors, published)
         image.data.forEach((got, i) => expect(got).toBeCloseTo(newest.whole.data[i]!, 3))
