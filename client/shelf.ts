@@ -27,10 +27,8 @@ export class Shelf {
   /** What the page shows first: the draft, else the shipped workflow that comes first, else nothing. */
   async openFirst(): Promise<void> {
     if (this.openDraft()) return
-    const entries = await server.listWorkflows().catch(() => [])
-    this.entries = entries
-    const first =
-      entries.find((entry) => entry.shipped && entry.name.startsWith(FIRST)) ?? entries.find((entry) => entry.shipped)
+    const entries = await server.shippedWorkflows()
+    const first = entries.find((entry) => entry.name === FIRST) ?? entries[0]
     if (first) await this.openEntry(first)
     else this.app.open(EMPTY, 'Untitled')
   }
@@ -79,7 +77,7 @@ export class Shelf {
   }
 
   async list(): Promise<void> {
-    this.entries = await server.listWorkflows()
+    this.entries = (await Promise.all([server.shippedWorkflows(), server.ownWorkflows()])).flat()
     this.app.update()
   }
 

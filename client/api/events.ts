@@ -1,5 +1,5 @@
 /** Events of the WebSocket: text messages checked, binary frames taken apart. */
-import { z } from 'zod'
+import { z } from '../model/zod.ts'
 import type { ReportRow } from '../../diffusion/caching/report-types.ts'
 
 export const fileReference = z.object({

@@ -1,5 +1,5 @@
 /** The server's HTTP routes as functions: every answer is checked, every failure says what was asked for. */
-import { z } from 'zod'
+import { z } from '../model/zod.ts'
 import { parseJson, stringifyJson } from '../model/json.ts'
 import type { Prompt } from '../model/to-prompt.ts'
 import { fileReference, nodeOutput, type FileReference } from './events.ts'

@@ -1,5 +1,5 @@
 /** Workflows on the server: those that are shipped, and the user's own. */
-import { z } from 'zod'
+import { z } from '../model/zod.ts'
 import { parseJson, stringifyJson } from '../model/json.ts'
 import { RequestError } from './http.ts'
 
@@ -23,18 +23,18 @@ async function json(path: string): Promise<unknown> {
 
 const title = (name: string): string => name.replace(/\.json$/, '')
 
-/** Shipped workflows first, then the user's; a part that the server does not have is empty. */
-export async function listWorkflows(): Promise<WorkflowEntry[]> {
-  const [given, saved] = await Promise.all([
-    json('/heddle/workflows').then((answer) => shipped.catch([]).parse(answer)),
-    json(`/userdata?dir=${FOLDER}&recurse=true`).then((answer) => own.catch([]).parse(answer)),
-  ])
-  return [
-    ...given.map((entry) => ({ name: entry.name, title: entry.title || title(entry.name), shipped: true })),
-    ...saved
-      .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
-      .map((name) => ({ name, title: title(name), shipped: false })),
-  ]
+/** The workflows that come with the program. */
+export async function shippedWorkflows(): Promise<WorkflowEntry[]> {
+  const given = shipped.catch([]).parse(await json('/heddle/workflows'))
+  return given.map((entry) => ({ name: entry.name, title: entry.title || title(entry.name), shipped: true }))
+}
+
+/** The user's own workflows; none when nothing was saved yet. */
+export async function ownWorkflows(): Promise<WorkflowEntry[]> {
+  const saved = own.catch([]).parse(await json(`/userdata?dir=${FOLDER}&recurse=true`))
+  return saved
+    .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+    .map((name) => ({ name, title: title(name), shipped: false }))
 }
 
 const ownPath = (name: string): string => `/userdata/${encodeURIComponent(`${FOLDER}/${name}`)}`
@@ -46,6 +46,18 @@ export async function readWorkflow(entry: Pick<WorkflowEntry, 'name' | 'shipped'
   return found
 }
 
+const refusal = z.object({ error: z.object({ message: z.string() }) })
+
+/** Why the server refused, in its own words where it has some. */
+async function reason(response: Response): Promise<string> {
+  const text = await response.text()
+  try {
+    return refusal.parse(JSON.parse(text)).error.message
+  } catch {
+    return text.trim().slice(0, 300) || `the server answered ${response.status}.`
+  }
+}
+
 /** Stores a workflow among the user's; `overwrite` false leaves an existing one alone and answers false. */
 export async function saveWorkflow(name: string, workflow: unknown, overwrite: boolean): Promise<boolean> {
   const response = await fetch(`/api${ownPath(name)}?overwrite=${overwrite}`, {
@@ -54,8 +66,7 @@ export async function saveWorkflow(name: string, workflow: unknown, overwrite: b
     body: stringifyJson(workflow, 2),
   })
   if (response.status === 409) return false
-  if (!response.ok)
-    throw new RequestError(`'${name}' could not be saved: the server answered ${response.status}.`, response.status)
+  if (!response.ok) throw new RequestError(`'${name}' could not be saved: ${await reason(response)}`, response.status)
   return true
 }
 

@@ -1,5 +1,5 @@
 /** The workflow file (UI format 0.4, also version 1): checked, and copied into fresh objects with known keys only. */
-import { z } from 'zod'
+import { z } from './zod.ts'
 import { cleanCopy } from './json.ts'
 
 const MAX_NODES = 20_000

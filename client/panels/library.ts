@@ -97,7 +97,7 @@ export class Library extends Panel {
     this.name = app.shelf.name
     this.taken = null
     this.requestUpdate()
-    app.attempt(() => app.shelf.list())
+    if (mode === 'open') app.attempt(() => app.shelf.list())
     void this.updateComplete.then(() => {
       this.dialog?.showModal()
       this.renderRoot.querySelector<HTMLInputElement>('input.name')?.select()

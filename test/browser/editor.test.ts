@@ -1,0 +1,115 @@
+/** The editor in a real browser on the real server: the shipped workflow runs, and shows what it does. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findBrowser, openStage, type Stage } from './stage.ts'
+
+const executable = await findBrowser()
+const TIMEOUT = 180_000
+
+describe.skipIf(executable === null)('the editor', () => {
+  let stage: Stage
+  beforeAll(async () => {
+    stage = await openStage(executable!)
+  }, TIMEOUT)
+  afterAll(() => stage.close())
+
+  const nodes = () => stage.page.locator('heddle-outline li')
+  const tab = (name: string | RegExp) => stage.page.getByRole('tab', { name })
+
+  it(
+    'runs the workflow that it opens with: weave, preview, picture in the node and in the gallery',
+    async () => {
+      const { page } = stage
+      await page.locator('#queue:enabled').waitFor()
+      expect(await nodes().count()).toBeGreaterThan(5)
+      await stage.shot('1-opened')
+
+      await page.locator('#queue').click()
+      const woven = page.locator('heddle-outline li:not([data-cells="0"])')
+      await woven.first().waitFor({ state: 'attached', timeout: 120_000 })
+      await page
+        .locator('heddle-outline li[data-preview="true"]')
+        .first()
+        .waitFor({ state: 'attached', timeout: 20_000 })
+      await stage.shot('2-sampling')
+
+      await page
+        .locator('heddle-outline li[data-state="has pictures"]')
+        .first()
+        .waitFor({ state: 'attached', timeout: 120_000 })
+      const run = page.locator('heddle-gallery article[data-outcome="success"]')
+      await run.waitFor({ timeout: 60_000 })
+      await page.waitForFunction(() => {
+        const image = document
+          .querySelector('heddle-side')
+          ?.shadowRoot?.querySelector('heddle-gallery')
+          ?.shadowRoot?.querySelector('img')
+        return image?.complete === true && image.naturalWidth > 0
+      })
+      expect(await run.locator('.line').innerText()).toMatch(/\d s/)
+      expect(Number(await woven.first().getAttribute('data-cells'))).toBeGreaterThan(3)
+      await stage.shot('3-finished')
+    },
+    TIMEOUT,
+  )
+
+  it('shows the report of the run, with numbers for every cell', async () => {
+    const { page } = stage
+    await tab('Cache report').click()
+    const weave = page.locator('heddle-report svg.weave')
+    await weave.waitFor()
+    expect(await weave.getAttribute('aria-label')).toMatch(/of \d+ blocks computed/)
+    expect(await weave.locator('title').first().textContent()).toMatch(/Step 1, cond: full \(first\)[\s\S]*blocks/)
+    await stage.shot('4-report')
+  })
+
+  it('shows a result large', async () => {
+    const { page } = stage
+    await tab('Results').click()
+    await page.locator('heddle-gallery .picture').first().click()
+    await page.locator('heddle-viewer dialog[open] img').waitFor()
+    await stage.shot('5-large')
+    await page.keyboard.press('Escape')
+    await page.locator('heddle-viewer dialog[open]').waitFor({ state: 'detached' })
+  })
+
+  it('undoes and redoes, saves and opens again', async () => {
+    const { page } = stage
+    const before = await nodes().count()
+    await page.locator('main canvas').focus()
+    await page.keyboard.press('Control+a')
+    await page.keyboard.press('Delete')
+    await page.waitForFunction(
+      () => document.querySelector('heddle-outline')?.shadowRoot?.querySelectorAll('li').length === 0,
+    )
+    await page.keyboard.press('Control+z')
+    await page.waitForFunction(
+      (count) => document.querySelector('heddle-outline')?.shadowRoot?.querySelectorAll('li').length === count,
+      before,
+    )
+
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    await page.getByLabel('Name').fill('Mine &amp; yours')
+    await page.locator('heddle-library').getByRole('button', { name: 'Save' }).click()
+    await page.getByText("Saved as 'Mine &amp; yours'").waitFor()
+    await page.getByRole('button', { name: 'Open', exact: true }).first().click()
+    await page.getByRole('button', { name: 'Text to image', exact: true }).click()
+    await page.locator('heddle-toolbar .name', { hasText: 'Text to image' }).waitFor()
+    await page.getByRole('button', { name: 'Open', exact: true }).first().click()
+    await stage.shot('6-library')
+    await page.getByRole('button', { name: 'Mine &amp; yours', exact: true }).click()
+    await page.locator('heddle-toolbar .name', { hasText: 'Mine' }).waitFor()
+    expect(await nodes().count()).toBe(before)
+  })
+
+  it('keeps the draft over a reload', async () => {
+    const { page } = stage
+    const before = await nodes().count()
+    await page.reload()
+    await page.locator('heddle-toolbar .name', { hasText: 'Mine' }).waitFor()
+    expect(await nodes().count()).toBe(before)
+  })
+
+  it('never complained', () => {
+    expect(stage.complaints).toEqual([])
+  })
+})
