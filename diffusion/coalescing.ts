@@ -79,6 +79,17 @@ const joinAll = (group: readonly Request[]): Rows => {
 const splitAll = (rows: Rows, index: number, count: number): Rows =>
   count === 1 ? rows : Object.fromEntries(Object.entries(rows).map(([name, tensor]) => [name, row(tensor, index)]))
 
+/**
+ * Resolves when nothing is left to do but wait: woken rows have asked for their next part. (A tick asked for from a microtask
+ * comes after all microtasks.) A turn of the event loop for every part would cost as much as a small block.
+ */
+const microtasksDrained = (): Promise<void> =>
+  new Promise((resolve) => {
+    queueMicrotask(() => {
+      process.nextTick(resolve)
+    })
+  })
+
 /** The transformer of one sampling run, called one row at a time. */
 export class CoalescingQueue {
   readonly #transformer: Transformer
@@ -104,7 +115,6 @@ export class CoalescingQueue {
   }
 
   async #drain(): Promise<void> {
-    // After each run the woken rows get the chance to ask for their next part, and then join those still waiting for it.
     await setImmediate()
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup()
@@ -115,7 +125,8 @@ export class CoalescingQueue {
         this.#failure ??= { error }
         for (const one of [...group, ...this.#waiting.splice(0)]) one.reject(error)
       }
-      await setImmediate()
+      // Once per evaluation the process gets to hear of other things, such as an abort.
+      await (group[0]?.part.kind === 'head' ? setImmediate() : microtasksDrained())
     }
     this.#draining = false
   }
