@@ -26,6 +26,8 @@ export interface Extras {
   /** Lines of the weave; 0 = none. */
   readonly threads: number
   readonly media: boolean
+  /** Sockets at the left beyond those of the class (variadic nodes). */
+  readonly moreInputs?: number
 }
 
 const isLong = (input: InputType): boolean => input.widget?.kind === 'text' && input.widget.multiline
@@ -39,8 +41,8 @@ function rowsOf(type: NodeType): { input: InputType; part: FieldRow['part'] }[] 
 }
 
 /** Lines of sockets above the fields. */
-const socketLines = (type: NodeType): number =>
-  Math.max(type.inputs.filter((input) => !input.widget).length, type.outputs.length)
+const socketLines = (type: NodeType, more: number): number =>
+  Math.max(type.inputs.filter((input) => !input.widget).length + more, type.outputs.length)
 
 const weaveHeight = (threads: number): number => Math.min(6, threads) * MEASURE.threadHeight
 
@@ -49,7 +51,7 @@ export function layoutNode(type: NodeType, size: readonly [number, number], extr
   const width = size[0] - MEASURE.left - MEASURE.right
   const fields = rowsOf(type)
   const long = fields.filter(({ input, part }) => part === 'value' && isLong(input)).length
-  const top = socketLines(type) * MEASURE.slotHeight + 8
+  const top = socketLines(type, extras.moreInputs ?? 0) * MEASURE.slotHeight + 8
   const fixed = fields.length * (MEASURE.rowHeight + MEASURE.rowGap) + long * (MEASURE.textHeight - MEASURE.rowHeight)
   const weave = extras.threads > 0 ? weaveHeight(extras.threads) + 10 : 0
   const needed = top + fixed + weave + (extras.media ? MEASURE.mediaHeight : 0) + 6
@@ -69,6 +71,9 @@ export function layoutNode(type: NodeType, size: readonly [number, number], extr
   return { rows, weave: threads, media, needed }
 }
 
+/** A longer title does not widen its node: it is cut. */
+const TITLE_ROOM = 300
+
 /** The least size of a node of this class: fields readable, titles and socket names side by side. */
 export function leastSize(type: NodeType, title: string, extras: Extras): [number, number] {
   const text = (words: string): number => words.length * 6.8
@@ -77,7 +82,7 @@ export function leastSize(type: NodeType, title: string, extras: Extras): [numbe
   const width = Math.max(
     MEASURE.minWidth,
     left + right + 56,
-    text(title) + 54,
+    Math.min(TITLE_ROOM, text(title) + 54),
     widgetInputs(type).length > 0 || extras.media ? MEASURE.fieldsWidth : 0,
   )
   return [Math.round(width), Math.round(layoutNode(type, [width, 0], extras).needed)]

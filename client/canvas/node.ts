@@ -90,7 +90,7 @@ export class GraphNode extends LGraphNode {
   override computeSize(): Point {
     if (!this.nodeType)
       return [
-        Math.max(180, this.title.length * 7 + 60),
+        Math.max(180, Math.min(300, this.title.length * 7 + 60)),
         44 + Math.max(this.inputs.length, this.outputs.length) * MEASURE.slotHeight,
       ]
     if (this.isReroute) return [70, 26]
@@ -99,6 +99,12 @@ export class GraphNode extends LGraphNode {
 
   override setSize(size: Point): void {
     this.grow(size)
+  }
+
+  /** The title as it fits beside the time at the right; litegraph draws it without looking at the width. */
+  override getTitle(): string {
+    const room = Math.max(8, Math.floor((this.size[0] - 84) / 7.4))
+    return this.title.length > room ? `${this.title.slice(0, room - 1)}…` : this.title
   }
 
   /** A class without fields and with one wildcard each way is drawn as a bend in a wire. */

@@ -33,12 +33,16 @@ export function socketsOf(type: NodeType): WorkflowInput[] {
   ]
 }
 
-/** Inputs of the class, then those of the file that the class does not declare but that are linked (variadic nodes). */
+/** Inputs of the class, and those that the file has linked but the class does not declare (variadic nodes), before the fields. */
 function inputsOf(node: WorkflowNode, type: NodeType): WorkflowInput[] {
   const declared = socketsOf(type)
   const names = new Set(declared.map((input) => input.name))
   const extra = (node.inputs ?? []).filter((input) => !names.has(input.name) && typeof input.link === 'number')
-  return [...declared, ...extra.map((input) => ({ ...input, link: null }))]
+  return [
+    ...declared.filter((input) => !input.widget),
+    ...extra.map(({ name, type: kind }) => ({ name, type: kind, link: null })),
+    ...declared.filter((input) => input.widget),
+  ]
 }
 
 function outputsOf(node: WorkflowNode, type: NodeType): WorkflowOutput[] {

@@ -14,11 +14,13 @@ export class Toasts extends Panel {
         bottom: 18px;
         left: 50%;
         z-index: 45;
-        display: grid;
-        gap: 8px;
         max-width: min(560px, calc(100vw - 24px));
         transform: translateX(-50%);
         pointer-events: none;
+      }
+      div {
+        display: grid;
+        gap: 8px;
       }
       p {
         margin: 0;

@@ -42,6 +42,17 @@ describe.skipIf(executable === null)('hostile workflows', () => {
   let types: Map<string, NodeType>
   beforeAll(async () => {
     stage = await openStage(executable!)
+    // A hostile server, too: file names and a pack's texts reach menus and tooltips.
+    await stage.page.route('**/api/object_info', async (route) => {
+      const info = (await (await route.fetch()).json()) as Record<string, Record<string, unknown>>
+      const declared = info['KSampler']!['input'] as { required: Record<string, [unknown, Record<string, unknown>]> }
+      const [, options] = declared.required['sampler_name']!
+      Object.assign(options, { options: [SCRIPT, 'euler'], tooltip: SCRIPT })
+      info['KSampler']!['description'] = SCRIPT
+      info['Evil'] = { ...info['KSampler'], display_name: SCRIPT, category: SCRIPT }
+      await route.fulfill({ json: info })
+    })
+    await stage.page.reload()
     await stage.page.locator('#queue:enabled').waitFor()
     types = parseNodeTypes(await (await fetch(`${stage.url}/object_info`)).json()).types
   }, 180_000)
@@ -97,7 +108,12 @@ describe.skipIf(executable === null)('hostile workflows', () => {
     const choice = await field('sampler_name')
     await page.mouse.click(choice.x, choice.y)
     await page.getByRole('menu', { name: 'sampler_name' }).waitFor()
+    expect(await page.getByRole('menuitemradio').first().textContent()).toBe(SCRIPT)
     await stage.shot('8-choice')
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Add node' }).click()
+    await page.getByRole('searchbox').fill('onerror')
+    expect(await page.getByRole('menuitem').first().textContent()).toContain(SCRIPT)
     await page.keyboard.press('Escape')
 
     const rect = (await page.locator('main canvas').boundingBox())!

@@ -4,6 +4,7 @@ import { findBrowser, openStage, type Stage } from './stage.ts'
 
 const executable = await findBrowser()
 const TIMEOUT = 180_000
+const SHIPPED = 'text-to-image-dicache'
 
 describe.skipIf(executable === null)('the editor', () => {
   let stage: Stage
@@ -14,6 +15,20 @@ describe.skipIf(executable === null)('the editor', () => {
 
   const nodes = () => stage.page.locator('heddle-outline li')
   const tab = (name: string | RegExp) => stage.page.getByRole('tab', { name })
+
+  /** The shipped workflow, to be changed. */
+  const shipped = async () =>
+    (await (await fetch(`${stage.url}/api/heddle/workflows/${SHIPPED}`)).json()) as {
+      nodes: { type: string; widgets_values: unknown[] }[]
+    }
+  const openFile = async (name: string, mimeType: string, content: string | Buffer): Promise<void> => {
+    const input = stage.page.locator('heddle-library input[type=file]')
+    await input.setInputFiles({ name, mimeType, buffer: Buffer.from(content) })
+    await stage.page.locator('heddle-toolbar .name', { hasText: name.split('.')[0]! }).waitFor()
+  }
+  const openShipped = async (): Promise<void> => {
+    await openFile('again.json', 'application/json', JSON.stringify(await shipped()))
+  }
 
   it(
     'runs the workflow that it opens with: weave, preview, picture in the node and in the gallery',
@@ -60,6 +75,53 @@ describe.skipIf(executable === null)('the editor', () => {
     expect(await weave.getAttribute('aria-label')).toMatch(/of \d+ blocks computed/)
     expect(await weave.locator('title').first().textContent()).toMatch(/Step 1, cond: full \(first\)[\s\S]*blocks/)
     await stage.shot('4-report')
+  })
+
+  it('opens the workflow that a result carries', async () => {
+    const { page } = stage
+    await tab('Results').click()
+    const before = await nodes().count()
+    const source = await page.locator('heddle-gallery img').first().getAttribute('src')
+    const bytes = Buffer.from(await (await fetch(new URL(source!, stage.url))).arrayBuffer())
+    await openFile('from-a-picture.png', 'image/png', bytes)
+    await page.locator('heddle-toolbar .name', { hasText: 'from-a-picture' }).waitFor()
+    expect(await nodes().count()).toBe(before)
+  })
+
+  it('cancels what runs and what waits', async () => {
+    const { page } = stage
+    const workflow = await shipped()
+    for (const node of workflow.nodes) if (node.type === 'KSampler') node.widgets_values[2] = 5000
+    await openFile('long.json', 'application/json', JSON.stringify(workflow))
+    await page.locator('#queue').click()
+    await page.locator('#cancel:enabled').waitFor()
+    await page.locator('main canvas').focus()
+    await page.keyboard.press('Control+Enter')
+    await tab(/Queue/).click()
+    await page.locator('heddle-queue li.pending button').click()
+    await page.locator('heddle-queue li.pending').waitFor({ state: 'detached' })
+    await stage.shot('5-queue')
+    await page.locator('#cancel').click()
+    await page.locator('heddle-queue li').waitFor({ state: 'detached' })
+    await tab('Results').click()
+    await page.locator('heddle-gallery article[data-outcome="cancelled"]').waitFor()
+  })
+
+  it('shows a fault on the node and the field that caused it', async () => {
+    const { page } = stage
+    const workflow = await shipped()
+    for (const node of workflow.nodes) if (node.type === 'KSampler') node.widgets_values[2] = 99999999
+    await openFile('faulty.json', 'application/json', JSON.stringify(workflow))
+    await page.locator('#queue').click()
+    await page.locator('heddle-side .faults').waitFor()
+    expect(await page.locator('heddle-side .faults').innerText()).toMatch(/KSampler · steps[\s\S]*bigger than max/)
+    expect(await page.locator('heddle-outline li[data-state="failed"]').textContent()).toContain('steps')
+    await stage.shot('6-fault')
+    // The refusal is an answer with an error status, which browsers write to the console.
+    const refusal = stage.complaints.findIndex((text) => text.includes('/api/prompt'))
+    expect(refusal).toBeGreaterThanOrEqual(0)
+    stage.complaints.splice(refusal, 1)
+    await openShipped()
   })
 
   it('shows a result large', async () => {

@@ -1,6 +1,6 @@
 /** A real server and a real Chromium for one test file, and everything the page complained about. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -82,11 +82,20 @@ async function openPage(browser: Browser, complaints: string[]): Promise<Page> {
   return page
 }
 
+/** Builds the client unless what is there is newer than all its sources (then test files that start together do not build over each other). */
+function buildClient(): void {
+  const built = statSync(join(root, 'client/dist/index.html'), { throwIfNoEntry: false })
+  const sources = readdirSync(join(root, 'client'), { recursive: true, encoding: 'utf8' }).filter(
+    (path) => !path.startsWith('dist'),
+  )
+  if (built && sources.every((path) => statSync(join(root, 'client', path)).mtimeMs < built.mtimeMs)) return
+  const vite = ['node_modules/vite/bin/vite.js', 'build', 'client', '--logLevel', 'error']
+  execFileSync(process.execPath, vite, { cwd: root })
+}
+
 /** Builds the client, starts server and browser, and opens the page. */
 export async function openStage(executable: string): Promise<Stage> {
-  execFileSync(process.execPath, ['node_modules/vite/bin/vite.js', 'build', 'client', '--logLevel', 'error'], {
-    cwd: root,
-  })
+  buildClient()
   await mkdir(shots, { recursive: true })
   const data = await mkdtemp(join(tmpdir(), 'heddle-browser-'))
   const { url, child } = await startServer(data)
