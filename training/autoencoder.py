@@ -74,6 +74,8 @@ def build():
 def train(minutes, batch=16, lr=2e-3, decoder_only=False, name="autoencoder.pt", first_seed=0):
     """Trains until `minutes` of training time are used up (over all runs); the checkpoint keeps averaged weights too."""
     model, state = build(), load(name)
+    if state and state.get("done") and state["seconds"] >= minutes * 60:
+        return
     if decoder_only:
         state = state or {"model": load("autoencoder.pt")["average"], "seconds": 0.0, "step": 0, "seen": 0, "std": 1.0, "log": []}
         model.encoder.requires_grad_(False)

@@ -6,6 +6,7 @@ import os
 import torch
 
 from .autoencoder import NOISE, build as build_vae
+from .captions import unseen, vocabulary
 from .model import FLUX, NAME, TextToImage, clip_config, initialise, t5_config
 from .safetensors_io import save_file
 from .schedule import load
@@ -53,6 +54,16 @@ def vae_state(untrained=False):
     return vae, mean, std
 
 
+def write_words(folder):
+    """captions.json (64 unseen captions) and vocabulary.md (every word the model was taught)."""
+    with open(os.path.join(folder, "captions.json"), "w") as f:
+        json.dump(unseen(64), f, indent=1)
+        f.write("\n")
+    with open(os.path.join(folder, "vocabulary.md"), "w") as f:
+        f.write("# Words the model was taught\n\nOther words are split into letters and mean nothing to it.\n\n")
+        f.write(", ".join(vocabulary()) + "\n")
+
+
 def export(folder, untrained=False):
     """Writes every file of the model folder except its card and samples."""
     vae, mean, std = vae_state(untrained)
@@ -79,6 +90,7 @@ def export(folder, untrained=False):
     save_file(half(model.text_encoder), os.path.join(folder, "text_encoder", "model.safetensors"), meta)
     save_file(half(model.text_encoder_2), os.path.join(folder, "text_encoder_2", "model.safetensors"), meta)
     write_tokenizers(folder)
+    write_words(folder)
     for part in (model.transformer, model.text_encoder, model.text_encoder_2, vae):
         print(type(part).__name__, f"{sum(p.numel() for p in part.parameters()) / 1e6:.2f} M parameters")
 

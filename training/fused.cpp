@@ -7,7 +7,8 @@
 typedef uint16_t bf;
 static inline float up(bf x) { uint32_t u = (uint32_t)x << 16; float f; memcpy(&f, &u, 4); return f; }
 static inline bf down(float f) { uint32_t u; memcpy(&u, &f, 4); return (bf)((u + 0x7fff + ((u >> 16) & 1)) >> 16); }
-static inline float sigmoid(float x) { return 1.f / (1.f + expf(-x)); }
+// Clamped: fast reciprocals of an infinite exponential would give NaN.
+static inline float sigmoid(float x) { x = x < -40.f ? -40.f : x > 40.f ? 40.f : x; return 1.f / (1.f + expf(-x)); }
 
 extern "C" {
 

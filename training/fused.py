@@ -21,7 +21,7 @@ def library():
             try:
                 if not os.path.exists(built) or os.path.getmtime(built) < max(map(os.path.getmtime, sources)):
                     os.makedirs(os.path.dirname(built), exist_ok=True)
-                    subprocess.run(["g++", "-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp",
+                    subprocess.run(["g++", "-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-mrecip=none", "-fopenmp",
                                     "-shared", "-fPIC", *sources, "-o", built + ".tmp"], check=True)
                     os.replace(built + ".tmp", built)
                 _library = ctypes.CDLL(built)

@@ -11,7 +11,7 @@ TEXT_WIDTH, CLIP_WIDTH = 256, 128
 FLUX = {
     "_class_name": "FluxTransformer2DModel", "_diffusers_version": "0.32.2", "attention_head_dim": 64,
     "axes_dims_rope": [8, 28, 28], "guidance_embeds": False, "in_channels": 32, "joint_attention_dim": TEXT_WIDTH,
-    "num_attention_heads": 4, "num_layers": 4, "num_single_layers": 10, "out_channels": None, "patch_size": 1,
+    "num_attention_heads": 4, "num_layers": 4, "num_single_layers": 8, "out_channels": None, "patch_size": 1,
     "pooled_projection_dim": CLIP_WIDTH,
 }
 

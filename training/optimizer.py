@@ -1,10 +1,12 @@
 """Optimiser with weight averaging: Muon for the matrices inside blocks (convolutions flattened), AdamW for the rest."""
+import math
+
 import torch
 
 from . import fused
 
 
-def orthogonalise(x, steps=5):
+def orthogonalise(x, steps=4):
     """Newton-Schulz iteration towards the nearest orthogonal matrix: bf16 [K, r, c] with r <= c, in place where fused."""
     x = x / (x.float().flatten(1).norm(dim=1).view(-1, 1, 1) * 1.02 + 1e-7).to(x.dtype)
     x = x.contiguous()
@@ -57,9 +59,11 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, lr_muon, lr_adam, clip=1.0):
+        norm = self.norm()
+        if not math.isfinite(norm):  # leave this batch out
+            return norm
         self.steps += 1
         keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        norm = self.norm()
         scale = min(1.0, clip / (norm + 1e-6))
         for i in self.rest:
             p = self.parameters[i]

@@ -1,5 +1,8 @@
-"""Trains transformer and text encoders together by flow matching on stored latents; resumable, schedule by wall clock."""
+"""Trains transformer and text encoders together by flow matching on stored latents: two processes, resumable, timed."""
 import argparse
+import math
+import multiprocessing
+import os
 import time
 
 import torch
@@ -36,14 +39,90 @@ def validate(model, data):
     return total / n
 
 
+class Data:
+    """Stored latents and caption tokens; batch `step` of a worker is always the same."""
+
+    def __init__(self):
+        self.latents, self.tokens = read(stored())
+        encoder = Encoder()
+        self.empty = torch.tensor([encoder.clip(""), encoder.t5("")], dtype=torch.int16)
+
+    def loss(self, model, step, worker, batch):
+        """Mean squared error of the predicted velocity on one batch."""
+        generator = torch.Generator().manual_seed(1_000_003 + 2 * step + worker)
+        index = torch.randint(len(self.latents), (batch,), generator=generator)
+        wording = torch.randint(self.tokens.shape[1], (batch,), generator=generator)
+        words = self.tokens[index, wording]
+        words[torch.rand(batch, generator=generator) < EMPTY_SHARE] = self.empty
+        x0 = pack(self.latents[index].float())
+        noise = torch.randn(x0.shape, generator=generator)
+        sigma = torch.sigmoid(torch.randn(batch, generator=generator))
+        target = noise - x0
+        with torch.autocast("cpu", torch.bfloat16):
+            y = model(x0 + sigma.view(-1, 1, 1) * target, sigma, *split(words))
+        return (y.float() - target).square().mean()
+
+
+def work(model, data, buffers, batch, shared, begin, finished):
+    """The second process: computes gradients of its half of every batch into the shared buffers."""
+    torch.set_num_threads(1)
+    while True:
+        while not begin.acquire(timeout=60):
+            if os.getppid() == 1:  # the first process is gone
+                return
+        if shared[0] < 0:
+            return
+        for p in model.parameters():
+            p.grad = None
+        loss = data.loss(model, int(shared[0]), 1, batch)
+        loss.backward()
+        for p, b in zip(model.parameters(), buffers):
+            b.copy_(p.grad)
+        shared[1] = loss.item()
+        finished.release()
+
+
+class Pair:
+    """Gradients from this process and a forked one, each with one thread and half the batch."""
+
+    def __init__(self, model, data, batch):
+        self.model, self.data, self.half = model, data, batch // 2
+        self.buffers = [torch.zeros_like(p).share_memory_() for p in model.parameters()]
+        self.shared = torch.zeros(2, dtype=torch.float64).share_memory_()
+        context = multiprocessing.get_context("fork")
+        self.begin, self.finished = context.Semaphore(0), context.Semaphore(0)
+        self.process = context.Process(target=work, daemon=True, args=(
+            model, data, self.buffers, self.half, self.shared, self.begin, self.finished))
+        self.process.start()
+
+    def step(self, step):
+        """Fills every .grad with the mean over both halves; returns the loss."""
+        self.shared[0] = step
+        self.begin.release()
+        for p in self.model.parameters():
+            p.grad = None
+        loss = self.data.loss(self.model, step, 0, self.half)
+        loss.backward()
+        while not self.finished.acquire(timeout=60):
+            if not self.process.is_alive():
+                raise RuntimeError("the second process ended")
+        for p, b in zip(self.model.parameters(), self.buffers):
+            p.grad.add_(b).mul_(0.5)
+        return (loss.item() + self.shared[1].item()) / 2
+
+    def close(self):
+        self.shared[0] = -1
+        self.begin.release()
+        self.process.join()
+
+
 def train(minutes, batch=64, lr=1e-3, lr_muon=2e-3):
     """Trains until `minutes` of training time (over all runs) are used up."""
-    latents, tokens = read(stored())
-    unseen = read(["unseen.pt"])
-    encoder = Encoder()
-    empty = torch.tensor([encoder.clip(""), encoder.t5("")], dtype=torch.int16)
+    torch.set_num_threads(1)
+    data, unseen = Data(), read(["unseen.pt"])
     torch.manual_seed(1)
     model = initialise(TextToImage())
+    model.share_memory()
     optimizer = Optimizer(model)
     seconds, step, log = 0.0, 0, []
     state = load("transformer.pt")
@@ -51,13 +130,14 @@ def train(minutes, batch=64, lr=1e-3, lr_muon=2e-3):
         model.load_state_dict(state["model"])
         optimizer.restore(state["optimizer"])
         seconds, step, log = state["seconds"], state["step"], state["log"]
-    print(f"{len(latents)} pictures, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, "
+    print(f"{len(data.latents)} pictures, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, "
           f"from {seconds / 60:.1f} of {minutes} min", flush=True)
     base, first, started = seconds, step, time.time()
     last_save = last_check = time.time()
     running = None
 
     def snapshot(check):
+        assert running is None or math.isfinite(running), "the loss is not a number"
         if check:
             live = {k: v.clone() for k, v in model.state_dict().items()}
             model.load_state_dict(optimizer.averaged(model))
@@ -68,27 +148,18 @@ def train(minutes, batch=64, lr=1e-3, lr_muon=2e-3):
         save({"model": model.state_dict(), "average": optimizer.averaged(model), "optimizer": optimizer.state(),
               "seconds": seconds, "step": step, "log": log}, "transformer.pt")
 
+    if seconds >= minutes * 60:
+        return
+    pair = Pair(model, data, batch)
     while seconds < minutes * 60:
-        generator = torch.Generator().manual_seed(1_000_003 + step)
         factor = rate(seconds / (minutes * 60), warmup=0.015, floor=0.01)
-        index = torch.randint(len(latents), (batch,), generator=generator)
-        wording = torch.randint(tokens.shape[1], (batch,), generator=generator)
-        words = tokens[index, wording]
-        words[torch.rand(batch, generator=generator) < EMPTY_SHARE] = empty
-        x0 = pack(latents[index].float())
-        noise = torch.randn(x0.shape, generator=generator)
-        sigma = torch.sigmoid(torch.randn(batch, generator=generator))
-        target = noise - x0
-        with torch.autocast("cpu", torch.bfloat16):
-            y = model(x0 + sigma.view(-1, 1, 1) * target, sigma, *split(words))
-        loss = (y.float() - target).square().mean()
-        for p in model.parameters():
-            p.grad = None
-        loss.backward()
+        loss = pair.step(step)
+        torch.set_num_threads(2)
         norm = optimizer.step(lr_muon * factor, lr * factor)
+        torch.set_num_threads(1)
         step += 1
         seconds = base + time.time() - started
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        running = loss if running is None else 0.98 * running + 0.02 * loss
         if step % 50 == 0:
             speed = (step - first) * batch / (seconds - base)
             print(f"{seconds / 60:6.1f} min  step {step}  loss {running:.4f}  norm {norm:.2f}  {speed:.0f} pictures/s", flush=True)
@@ -97,6 +168,7 @@ def train(minutes, batch=64, lr=1e-3, lr_muon=2e-3):
             snapshot(check)
             last_save = time.time()
             last_check = time.time() if check else last_check
+    pair.close()
     snapshot(True)
 
 
@@ -106,5 +178,4 @@ if __name__ == "__main__":
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--lr-muon", type=float, default=2e-3)
     a = parser.parse_args()
-    torch.set_num_threads(2)
     train(a.minutes, lr=a.lr, lr_muon=a.lr_muon)
