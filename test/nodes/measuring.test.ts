@@ -50,8 +50,8 @@ function count(image: ReturnType<typeof drawReport>, hex: string): number {
 describe('drawReport', () => {
   it('fills a cell by the share of blocks run: more skips, less of the colour of full steps', () => {
     const [few, many] = [drawReport(report(18)), drawReport(report(5))]
-    expect(count(few, '#e0a458')).toBeGreaterThan(2 * count(many, '#e0a458'))
-    expect(count(many, '#5fa8a0')).toBeGreaterThan(count(few, '#5fa8a0'))
+    expect(count(few, '#e2a14a')).toBeGreaterThan(2 * count(many, '#e0a458'))
+    expect(count(many, '#6c8fb8')).toBeGreaterThan(count(few, '#5fa8a0'))
   })
   it('draws a run without rows', () => expect(drawReport({ ...report(0), rows: [], evaluations: 0 }).shape[3]).toBe(3))
 })

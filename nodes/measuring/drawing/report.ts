@@ -9,10 +9,10 @@ const BACKGROUND = colour('#1b1d22')
 const PANEL = colour('#26292f')
 /** Decision to colour, as in the editor's weave. */
 const THREAD: Readonly<Record<ReportRow['decision'], Colour>> = {
-  full: colour('#e0a458'),
-  resumed: colour('#d98149'),
-  partial: colour('#b7a56a'),
-  skipped: colour('#5fa8a0'),
+  full: colour('#e2a14a'),
+  resumed: colour('#5fa99d'),
+  partial: colour('#a98bc4'),
+  skipped: colour('#6c8fb8'),
 }
 const [MARGIN, LABEL, CHART] = [24, 96, 110]
 
