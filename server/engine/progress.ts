@@ -7,7 +7,7 @@ interface NodeState {
   state: 'running' | 'finished'
 }
 
-/** Runs that touched more nodes than this send the state at most every INTERVAL ms, and once at the end. */
+/** Runs that touched more nodes than this send the state at most every INTERVAL ms (large ones less often), and once at the end. */
 const SMALL = 50
 const INTERVAL = 100
 
@@ -48,7 +48,7 @@ export class ProgressBoard {
   }
 
   #publish(): void {
-    if (this.#nodes.size <= SMALL || Date.now() - this.#sent >= INTERVAL) this.#send()
+    if (this.#nodes.size <= SMALL || Date.now() - this.#sent >= Math.max(INTERVAL, this.#nodes.size / 5)) this.#send()
     else this.#unsent = true
   }
 

@@ -41,6 +41,8 @@ const MAIN = join(import.meta.dirname, 'main.ts')
 const TSX = import.meta.resolve('tsx')
 /** An engine that dies before it is ready is tried again ever later, up to this many milliseconds. */
 const MAX_BACKOFF = 5000
+/** Engines that a question is put to before it is given up. */
+const MAX_ASKED = 3
 const STDERR_KEPT = 4000
 
 export class Supervisor {
@@ -206,8 +208,18 @@ export class Supervisor {
     this.#ready.catch(() => undefined)
   }
 
+  /** Asks the engine. Dying over a job is no answer to another question, so that is asked again of the next engine. */
   async #ask(make: (id: number) => ToEngine): Promise<unknown> {
-    const child = await this.#ready
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#askOnce(await this.#ready, make)
+      } catch (error) {
+        if (!(error instanceof EngineDiedError) || this.#stopping || attempt === MAX_ASKED) throw error
+      }
+    }
+  }
+
+  #askOnce(child: ChildProcess, make: (id: number) => ToEngine): Promise<unknown> {
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
       this.#questions.set(id, { resolve, reject })

@@ -1,0 +1,160 @@
+/** Prompts that cannot run: every fault is named in one answer, nothing is queued, and the server goes on. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chain, freshData, get, node, post, removeData, serve, type TestServer } from './harness.ts'
+
+let server: TestServer
+let data: string
+
+beforeAll(async () => {
+  data = await freshData()
+  server = await serve(data)
+})
+afterAll(async () => {
+  await server.stop()
+  await removeData(data)
+})
+
+const refused = async (prompt: unknown, more: Readonly<Record<string, unknown>> = {}) => {
+  const answer = await post(server.url, '/prompt', { prompt, ...more })
+  expect(answer.status, answer.text).toBe(400)
+  return answer.json as {
+    error: { type: string; message: string; details: string }
+    node_errors: Record<
+      string,
+      { errors: { type: string; details: string; extra_info: { input_name?: string } }[]; dependent_outputs: string[] }
+    >
+  }
+}
+
+describe('a prompt is refused', () => {
+  it('without a prompt, without nodes, without outputs', async () => {
+    expect((await post(server.url, '/prompt', {})).json.error.type).toBe('no_prompt')
+    expect((await refused({})).error.type).toBe('prompt_no_outputs')
+    expect((await refused({ 1: node('TestConst', { value: 1 }) })).error.type).toBe('prompt_no_outputs')
+    expect((await refused([1, 2])).error.type).toBe('invalid_prompt')
+    expect((await refused({ 1: 'x' })).error.type).toBe('invalid_prompt')
+    expect((await refused(chain(1), { partial_execution_targets: [] })).error.type).toBe('prompt_no_outputs')
+  })
+
+  it('for node types that are not there, naming each', async () => {
+    const { error, node_errors } = await refused({
+      ...chain(1),
+      7: node('NoSuchNode'),
+      8: { inputs: {}, _meta: { title: 'Lost one' } },
+    })
+    expect(error).toMatchObject({ type: 'missing_node_type', extra_info: { node_id: '7', class_type: 'NoSuchNode' } })
+    expect(error.message).toContain('NoSuchNode')
+    expect(Object.keys(node_errors)).toEqual(['7', '8'])
+    expect(JSON.stringify(node_errors['8'])).toContain('Lost one')
+  })
+
+  it('with every fault of every node at once', async () => {
+    const { error, node_errors } = await refused({
+      1: node('TestConst', { value: 'abc' }),
+      2: node('TestAdd', { a: ['1', 0] }),
+      3: node('TestAdd', { a: ['2', 0], b: 5_000_000_000 }),
+      4: node('TestShow', { value: ['3', 0] }),
+      5: node('TestSave', { value: ['9', 0], noise_seed: -1, filename_prefix: ['3', 0] }),
+      6: node('TestShow', { value: ['1', 4] }),
+      7: node('TestShow', { value: [1, 2, 3] }),
+      8: node('TestShow', { value: 12 }),
+    })
+    expect(error.type).toBe('prompt_outputs_failed_validation')
+    const found = Object.fromEntries(
+      Object.entries(node_errors).map(([id, { errors }]) => [
+        id,
+        errors.map(({ type, extra_info }) => `${type} ${String(extra_info.input_name)}`),
+      ]),
+    )
+    expect(found).toEqual({
+      1: ['invalid_input_type value'],
+      2: ['required_input_missing b'],
+      3: ['value_bigger_than_max b'],
+      5: ['bad_linked_input value', 'value_smaller_than_min noise_seed', 'return_type_mismatch filename_prefix'],
+      6: ['bad_linked_input value'],
+      7: ['bad_linked_input value'],
+      8: ['required_input_missing value'],
+    })
+    expect(node_errors['1']!.dependent_outputs).toEqual(expect.arrayContaining(['4', '5', '6']))
+  })
+
+  it('for a cycle, with its path', async () => {
+    const { node_errors } = await refused({
+      1: node('TestAdd', { a: ['2', 0], b: 1 }),
+      2: node('TestAdd', { a: ['1', 0], b: 1 }),
+      3: node('TestShow', { value: ['2', 0] }),
+    })
+    expect(node_errors['1']!.errors[0]!.type).toBe('dependency_cycle')
+    expect(node_errors['2']!.errors[0]!.details).toMatch(/1 -> 2 -> 1|2 -> 1 -> 2/)
+    const self = await refused({ 1: node('TestAdd', { a: ['1', 0], b: 1 }), 3: node('TestShow', { value: ['1', 0] }) })
+    expect(self.node_errors['1']!.errors[0]!.type).toBe('dependency_cycle')
+  })
+
+  it('when the body is no JSON, too deep, or would touch prototypes', async () => {
+    for (const body of [
+      '{"prompt":',
+      '{"prompt":{"1":{"class_type":"TestConst","inputs":{"value":NaN}}}}',
+      `{"prompt":${'['.repeat(10_000)}${']'.repeat(10_000)}}`,
+    ])
+      expect((await post(server.url, '/prompt', body)).json.error.type).toBe('invalid_json')
+    for (const body of [
+      '{"prompt":{"__proto__":{"class_type":"TestConst"}}}',
+      '{"prompt":{},"extra_data":{"\\u005f_proto__":{"polluted":1}}}',
+    ])
+      expect((await post(server.url, '/prompt', body)).status).toBe(400)
+    const { error } = await refused({ constructor: node('toString'), prototype: node('hasOwnProperty') })
+    expect(error.type).toBe('missing_node_type')
+    expect(
+      (await refused({ 1: node('TestShow', { value: ['constructor', 0] }) })).node_errors['1']!.errors[0]!.type,
+    ).toBe('bad_linked_input')
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+    expect(
+      (await refused({ 1: node('TestConst', { value: 1e999 }), 2: node('TestShow', { value: ['1', 0] }) })).node_errors[
+        '1'
+      ],
+    ).toBeDefined()
+  })
+
+  it('with 100,000 nodes, at once', async () => {
+    const prompt: Record<string, unknown> = {}
+    for (let i = 0; i < 100_000; i++) prompt[i] = node('TestConst', { value: i })
+    const body = JSON.stringify({ prompt })
+    const started = Date.now()
+    const answer = await post(server.url, '/prompt', body)
+    expect([answer.status, answer.json.error.type]).toEqual([400, 'prompt_too_large'])
+    expect(Date.now() - started).toBeLessThan(2500)
+  })
+})
+
+it('outputs that are fine run although another is not', async () => {
+  const answer = await post(server.url, '/prompt', {
+    prompt: { ...chain(5), 9: node('TestShow', { value: ['nowhere', 0] }) },
+  })
+  expect(answer.status).toBe(200)
+  expect(Object.keys(answer.json.node_errors)).toEqual(['9'])
+  await expect
+    .poll(async () => (await get(server.url, `/history/${String(answer.json.prompt_id)}`)).json)
+    .not.toEqual({})
+  const { json } = await get(server.url, `/history/${String(answer.json.prompt_id)}`)
+  expect(json[answer.json.prompt_id].outputs).toEqual({ 3: { text: ['6'] } })
+})
+
+it('literals are coerced, and a prompt of 100 kB is nothing special', async () => {
+  const prompt = {
+    1: node('TestConst', { value: '7' }),
+    2: node('TestFail', { value: ['1', 0], message: 'x'.repeat(100_000) }),
+    3: node('TestShow', { value: ['1', 0] }),
+  }
+  const { status, json } = await post(server.url, '/prompt', { prompt, prompt_id: 'my-own-id' })
+  expect([status, json.prompt_id]).toEqual([200, 'my-own-id'])
+  await expect.poll(async () => (await get(server.url, '/history/my-own-id')).json).not.toEqual({})
+  const entry = (await get(server.url, '/history/my-own-id')).json['my-own-id']
+  expect(entry.prompt[2]['1'].inputs.value).toBe(7)
+  expect(entry.prompt[2]['2'].inputs.message).toHaveLength(100_000)
+  expect((await post(server.url, '/prompt', { prompt, prompt_id: 'my-own-id' })).status).toBe(409)
+})
+
+it('after all that nothing is queued, and a good prompt runs', async () => {
+  expect((await get(server.url, '/prompt')).json.exec_info.queue_remaining).toBe(0)
+  expect((await post(server.url, '/prompt', { prompt: chain(77) })).status).toBe(200)
+})
