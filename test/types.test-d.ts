@@ -20,14 +20,13 @@ export const accepted = defineNode({
   },
   outputs: { IMAGE: 'IMAGE' },
   run(values) {
-    const depth: number = values.depth
-    const drift: 'probe' | 'input' = values.drift
-    const exact: bigint = values.seed
+    values.depth satisfies number
+    values.drift satisfies 'probe' | 'input'
+    values.seed satisfies bigint
     // @ts-expect-error a misspelt input is a compile error
-    void values.deppth
+    values.deppth satisfies undefined
     // @ts-expect-error an optional port may be absent
-    void values.mask.data
-    void [depth, drift, exact]
+    values.mask.data satisfies Float32Array
     return { IMAGE: values.image }
   },
 })
