@@ -26,6 +26,7 @@ const program = new Command('heddle')
   .description(packageJson.description)
   .version(packageJson.version)
   .showHelpAfterError('(see heddle --help)')
+  .enablePositionalOptions()
 
 places(program.command('serve'))
   .description('start the server and its editor')
@@ -70,6 +71,18 @@ places(program.command('models'))
   .action(async (options: unknown) => {
     const { listModels } = await import('./commands/models.ts')
     listModels(options as Parameters<typeof listModels>[0])
+  })
+
+program
+  .command('bench')
+  .description('measure fidelity and speed: heddle bench cache --help')
+  .argument('<subject>', 'what to measure: cache')
+  .argument('[arguments...]', 'passed on')
+  .passThroughOptions()
+  .allowUnknownOption()
+  .action(async (subject: string, args: string[]) => {
+    const { bench } = await import('./commands/bench.ts')
+    process.exitCode = await bench(subject, args)
   })
 
 try {

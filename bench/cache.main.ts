@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Command } from 'commander'
 import { z } from 'zod'
 import type { Checkpoint, Conditioning } from '../diffusion/families/contract.ts'
@@ -26,12 +26,12 @@ const SEED = 1000
 
 const options = new Command('heddle bench cache')
   .description('Fidelity and speed of caching settings against the uncached run.')
-  .option('--model <folder>', 'diffusers folder', join(root, 'models/heddle-flux-mini'))
+  .option('--model <folder>', 'diffusers folder', join(root, 'models', 'heddle-flux-mini'))
   .option('--captions <file>', 'JSON list of texts; default: captions.json beside the model')
   .option('--prompts <n>', 'how many captions', '32')
   .option('--steps <n>', 'steps of the reference run', '30')
   .option('--guidance <g>', 'guidance scale', '3')
-  .option('--json <file>', 'where the result goes', join(root, 'bench/.work/cache.json'))
+  .option('--json <file>', 'where the result goes', join(root, 'bench/results/cache.json'))
   .option('--quick', 'two settings only', false)
   .parse()
   .opts<{
@@ -129,8 +129,11 @@ async function main(): Promise<void> {
     .slice(0, Number(options.prompts))
   const checkpoint = await openCheckpoint(options.model)
   const all = settings(Number(options.steps), options.quick)
-  const journal = `${options.json}.${options.steps}-${options.guidance}${options.quick ? '-quick' : ''}.jsonl`
-  await mkdir(join(options.json, '..'), { recursive: true })
+  const journal = join(
+    root,
+    `bench/.work/cache-${options.steps}-${options.guidance}${options.quick ? '-quick' : ''}.jsonl`,
+  )
+  for (const file of [options.json, journal]) await mkdir(dirname(file), { recursive: true })
   const runs = await earlier(journal)
   const done = new Set(runs.map((run) => run.caption))
   const negative = await checkpoint.clip.encode('')
