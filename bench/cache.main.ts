@@ -1,6 +1,6 @@
 /** `heddle bench cache`: caching settings against the uncached run, same process, same seeds, interleaved; resumable. */
 import { execFileSync } from 'node:child_process'
-import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Command } from 'commander'
@@ -122,6 +122,13 @@ const commit = (): string => {
   }
 }
 
+/** Where finished captions are kept, so that a killed bench goes on: one file per commit, model and arguments. */
+async function journalFile(): Promise<string> {
+  const { mtimeMs } = await stat(join(options.model, 'transformer'))
+  const about = [commit(), Math.round(mtimeMs), options.steps, options.guidance, ...(options.quick ? ['quick'] : [])]
+  return join(root, 'bench', '.work', `cache-${about.join('-')}.jsonl`)
+}
+
 async function main(): Promise<void> {
   const captionsFile = options.captions ?? join(options.model, 'captions.json')
   const captions = captionsSchema
@@ -129,10 +136,7 @@ async function main(): Promise<void> {
     .slice(0, Number(options.prompts))
   const checkpoint = await openCheckpoint(options.model)
   const all = settings(Number(options.steps), options.quick)
-  const journal = join(
-    root,
-    `bench/.work/cache-${options.steps}-${options.guidance}${options.quick ? '-quick' : ''}.jsonl`,
-  )
+  const journal = await journalFile()
   for (const file of [options.json, journal]) await mkdir(dirname(file), { recursive: true })
   const runs = await earlier(journal)
   const done = new Set(runs.map((run) => run.caption))
