@@ -169,7 +169,12 @@ export class App extends EventTarget {
       case 'heddle.warning':
         this.note('info', event.data.message)
         break
-      default:
+      case 'execution_start':
+      case 'execution_cached':
+      case 'executed':
+      case 'progress_state':
+      case 'heddle.cache':
+      case 'other':
         break
     }
     this.editor.redraw()

@@ -4,10 +4,18 @@ import * as server from './api/workflows.ts'
 import type { WorkflowEntry } from './api/workflows.ts'
 import { parseJson, stringifyJson } from './model/json.ts'
 import { pngTexts } from './model/picture-metadata.ts'
+import { z } from './model/zod.ts'
 
 const DRAFT = 'heddle.draft'
 const FIRST = 'text-to-image-dicache'
 const EMPTY = { nodes: [], links: [], version: 0.4 }
+
+const draft = z.object({
+  name: z.string(),
+  stored: z.enum(['own', 'shipped', 'none']).catch('none'),
+  dirty: z.boolean().catch(true),
+  workflow: z.unknown(),
+})
 
 export class Shelf {
   /** Name without '.json'. */
@@ -37,16 +45,12 @@ export class Shelf {
     const text = localStorage.getItem(DRAFT)
     if (text === null) return false
     try {
-      const draft = parseJson(text) as { name: string; stored: Shelf['stored']; dirty: boolean; workflow: unknown }
-      this.app.open(
-        draft.workflow,
-        String(draft.name),
-        draft.stored === 'own' || draft.stored === 'shipped' ? draft.stored : 'none',
-      )
-      this.dirty = draft.dirty
+      const found = draft.parse(parseJson(text))
+      this.app.open(found.workflow, found.name, found.stored)
+      this.dirty = found.dirty
       return true
-    } catch {
-      localStorage.removeItem(DRAFT)
+    } catch (error) {
+      this.app.note('error', `The draft could not be opened: ${error instanceof Error ? error.message : String(error)}`)
       return false
     }
   }
@@ -68,9 +72,9 @@ export class Shelf {
 
   private keepDraft(): void {
     clearTimeout(this.timer)
-    const draft = { name: this.name, stored: this.stored, dirty: this.dirty, workflow: this.app.editor.file() }
+    const kept = { name: this.name, stored: this.stored, dirty: this.dirty, workflow: this.app.editor.file() }
     try {
-      localStorage.setItem(DRAFT, stringifyJson(draft))
+      localStorage.setItem(DRAFT, stringifyJson(kept))
     } catch {
       this.app.note('error', 'The draft is too large for the browser to keep: save the workflow.')
     }

@@ -5,6 +5,7 @@ import type { NodeTypes } from '../model/node-types.ts'
 import { shownNode, type Runs } from '../model/runs.ts'
 import { afterGenerate, type Scalar } from '../model/widgets.ts'
 import { emptyWorkflow, parseWorkflow, type Workflow } from '../model/workflow.ts'
+import { NodeClipboard } from './clipboard.ts'
 import { bounds, Commands, type OpenWire } from './commands.ts'
 import { currentWorkflow, loadInto, nodesOf, workflowJson, type Frame } from './document.ts'
 import { editTitle, pressField, uploadInto, type FieldHost } from './field-editing.ts'
@@ -42,8 +43,7 @@ export class Editor implements SurfaceHost, Workbench, FieldHost {
   private readonly runs: Runs
   private readonly history: History
   private types: NodeTypes = new Map()
-  /** What was copied last, for pages that may not read the system's clipboard. */
-  private copied = ''
+  private readonly clipboard = new NodeClipboard()
 
   constructor(canvas: HTMLCanvasElement, runs: Runs, host: EditorHost) {
     this.runs = runs
@@ -174,10 +174,6 @@ export class Editor implements SurfaceHost, Workbench, FieldHost {
     this.surface.moved()
   }
 
-  viewChanged(): void {
-    return
-  }
-
   /** A live preview: of the node it names, else of the one that is running. */
   showPreview(frame: PreviewFrame): void {
     const id = Number(shownNode(frame.node ?? this.runs.running ?? ''))
@@ -274,25 +270,18 @@ export class Editor implements SurfaceHost, Workbench, FieldHost {
 
   // --- clipboard ---------------------------------------------------------------
 
-  /** Copies the selected nodes to the system's clipboard where the page may, and remembers them here. */
   copy(): void {
-    const text = this.commands.copy()
-    if (text === null) return
-    this.copied = text
-    navigator.clipboard?.writeText(text).catch(() => undefined)
+    this.clipboard.write(this.commands.copy())
   }
 
   private async pasteFromSystem(at: Point): Promise<void> {
-    const text = await Promise.resolve(navigator.clipboard?.readText()).catch(() => undefined)
-    this.paste(text ?? this.copied, at)
+    this.paste(await this.clipboard.read(), at)
   }
 
-  /** Pastes nodes from a text; false when the text holds none. */
-  paste(text: string, at?: Point): boolean {
-    const [width, height] = this.surface.viewSize
-    const { scale, offset } = this.surface.ds
+  /** Pastes nodes from a text, by default in the middle of the view; false when the text holds none. */
+  paste(text: string, at: Point = this.surface.centre): boolean {
     try {
-      return this.commands.paste(text, at ?? [width / 2 / scale - offset[0], height / 2 / scale - offset[1]])
+      return this.commands.paste(text, at)
     } catch (error) {
       this.fail(error instanceof Error ? error.message : String(error))
       return true

@@ -79,6 +79,10 @@ export function editText(
   }, 0)
 }
 
+/** A number with all its digits, or whatever text stands in its place. */
+const exact = (held: unknown): string =>
+  typeof held === 'number' || typeof held === 'bigint' || typeof held === 'string' ? String(held) : ''
+
 function editValue(host: FieldHost, node: GraphNode, row: FieldRow, widget: Widget): void {
   const { name } = row.input
   const held = node.values.literals.get(name)
@@ -86,7 +90,7 @@ function editValue(host: FieldHost, node: GraphNode, row: FieldRow, widget: Widg
     host,
     { x: node.pos[0] + row.x, y: node.pos[1] + row.y, width: row.width, height: row.height },
     {
-      value: widget.kind === 'number' ? String(held ?? '') : shown(widget, held),
+      value: widget.kind === 'number' ? exact(held) : shown(widget, held),
       name: `${node.title}: ${name}`,
       multiline: widget.kind === 'text' && widget.multiline,
       keep(text) {

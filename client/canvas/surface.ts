@@ -18,7 +18,6 @@ export interface SurfaceHost {
   /** A wire was dropped on empty canvas. */
   wireDropped(options: ConnectionMenu): void
   renameNode(node: LGraphNode): void
-  viewChanged(): void
 }
 
 const MIN_SCALE = 0.1
@@ -111,6 +110,13 @@ export class Surface extends LGraphCanvas {
     return [this.canvas.width / this.ratio, this.canvas.height / this.ratio]
   }
 
+  /** Middle of the view in graph units. */
+  get centre(): Point {
+    const [width, height] = this.viewSize
+    const { scale, offset } = this.ds
+    return [width / 2 / scale - offset[0], height / 2 / scale - offset[1]]
+  }
+
   /** A point of the page to graph units. */
   toGraph(clientX: number, clientY: number): Point {
     const rect = this.canvas.getBoundingClientRect()
@@ -144,7 +150,6 @@ export class Surface extends LGraphCanvas {
 
   moved(): void {
     this.setDirty(true, true)
-    this.host.viewChanged()
   }
 
   private zoomByWheel(event: WheelEvent): void {

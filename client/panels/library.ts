@@ -90,7 +90,9 @@ export class Library extends Panel {
   show(mode: 'open' | 'save'): void {
     const { app } = this
     if (mode === 'save' && app.shelf.stored === 'own') {
-      app.attempt(async () => void (await app.shelf.saveAs(app.shelf.name, true)))
+      app.attempt(async () => {
+        await app.shelf.saveAs(app.shelf.name, true)
+      })
       return
     }
     this.mode = mode

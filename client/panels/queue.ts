@@ -35,7 +35,7 @@ export class QueuePanel extends Panel {
 
   private item({ id, number }: QueueItem, running: boolean): TemplateResult {
     const { app } = this
-    const doing = running ? (app.progress ? `${app.progress.title}` : 'starting') : `waiting`
+    const doing = running ? (app.progress ? app.progress.title : 'starting') : 'waiting'
     return html`<li class=${running ? 'running' : 'pending'} data-prompt=${id}>
       <span><strong>${running ? 'Running' : `Number ${number}`}</strong><small>${doing}</small></span>
       <button @click=${() => app.attempt(() => app.cancelItem(id))} aria-label=${`Cancel prompt ${number}`}>

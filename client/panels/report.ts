@@ -1,5 +1,5 @@
 /** The cache report: the weave large, the drift against its threshold, and what was saved. */
-import { css, html, nothing, svg, type TemplateResult } from 'lit'
+import { css, html, nothing, svg, type SVGTemplateResult, type TemplateResult } from 'lit'
 import { cells, COLORS, inWords, threads, totals, type Cell, type WeaveRun } from '../model/weave.ts'
 import { driftChart } from '../model/drift-chart.ts'
 import { controls, duration, Panel } from './panel.ts'
@@ -100,7 +100,7 @@ export class Report extends Panel {
     `,
   ]
 
-  private cell(cell: Cell, depth: number): TemplateResult {
+  private cell(cell: Cell, depth: number): SVGTemplateResult {
     const filled = cell.height * cell.share
     const color = cell.row ? COLORS[cell.row.decision] : COLORS.empty
     return svg`<g>
@@ -109,7 +109,7 @@ export class Report extends Panel {
       ${cell.probe === null ? nothing : svg`<rect x=${cell.x} y=${cell.y + cell.height * (1 - cell.probe) - 0.5} width=${cell.width} height="1" fill=${COLORS.seam}></rect>`}
       ${cell.row?.forced === undefined ? nothing : svg`<circle cx=${cell.x + cell.width / 2} cy=${cell.y + 5} r="1.6" fill="#1d1608"></circle>`}
       <rect class="hit" x=${cell.x} y=${cell.y} width=${cell.width} height=${cell.height} fill="transparent"><title>${cellTitle(cell, depth)}</title></rect>
-    </g>` as TemplateResult
+    </g>`
   }
 
   private weave(run: WeaveRun): TemplateResult {

@@ -111,7 +111,9 @@ export async function openStage(executable: string): Promise<Stage> {
     url,
     page,
     complaints,
-    shot: async (name) => void (await page.screenshot({ path: join(shots, `${name}.png`) })),
+    async shot(name) {
+      await page.screenshot({ path: join(shots, `${name}.png`) })
+    },
     async close() {
       await browser.close()
       await stopServer(child)
