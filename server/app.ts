@@ -107,7 +107,8 @@ const webApp = (context: Context, options: AppOptions): express.Express => {
 export async function startApp(options: AppOptions): Promise<App> {
   const { places, onNotice } = options
   await makeFolders(places.folders)
-  const { database, quarantined, close: closeDatabase } = openDatabase(places.database)
+  const opened = openDatabase(places.database)
+  const { database, quarantined } = opened
   if (quarantined !== null)
     onNotice(`the database was damaged: it is now ${quarantined}, and a new one is in its place`)
   await Promise.all([emptyFolder(places.folders.temp), sweep(places.folders.output), sweep(places.folders.input)])
@@ -124,7 +125,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     await listen(server, options.port, options.host)
   } catch (error) {
     hub.close()
-    closeDatabase()
+    opened.close()
     throw error
   }
   const engine: Supervisor = new Supervisor({
@@ -160,7 +161,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       await dispatcher.stop(() => engine.stop())
       server.closeAllConnections()
       await emptyFolder(places.folders.temp)
-      closeDatabase()
+      opened.close()
     },
   }
 }

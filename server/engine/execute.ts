@@ -138,7 +138,8 @@ class Run {
       // A twin with the same key ran a moment ago.
       this.#results.set(id, known)
       if (known.ui) this.#showResult(id, known.ui)
-      return steps.finish(id)
+      steps.finish(id)
+      return
     }
     this.#current = id
     this.#board.start(id)

@@ -42,7 +42,7 @@ function safeJson(value: unknown): string {
   try {
     const flat =
       typeof value === 'object' && value !== null && Object.values(value).some((one) => typeof one === 'object')
-    return flat ? `{${Object.keys(value).join(', ')}}` : String(stringifyExact(value))
+    return flat ? `{${Object.keys(value).join(', ')}}` : stringifyExact(value)
   } catch {
     return typeof value
   }

@@ -81,10 +81,10 @@ export class ModelStore implements Models {
     for (const [key, opening] of this.#open) {
       if (this.#open.size <= KEPT) return
       if (key === newest) continue
-      const { onLinks, release } = await opening
-      if (onLinks.some(this.#isOnLink)) continue
+      const opened = await opening
+      if (opened.onLinks.some(this.#isOnLink)) continue
       this.#open.delete(key)
-      await release()
+      await opened.release()
     }
   }
 }

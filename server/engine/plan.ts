@@ -38,9 +38,6 @@ function ranksOf(prompt: Prompt, needed: readonly string[], isFirst: (id: string
   return ranks
 }
 
-const isAsync = (run: unknown): boolean =>
-  typeof run === 'function' && Object.prototype.toString.call(run) === '[object AsyncFunction]'
-
 /** Plans a run of `outputs`; what `isCached` holds, and what only it would need, is left out. */
 export function plan(
   prompt: Prompt,
@@ -53,7 +50,7 @@ export function plan(
   const node = (id: string) => registry.nodes.get(prompt[id]!.class_type)!
   const ranks = ranksOf(prompt, needed, (id) => {
     const { definition, heavy } = node(id)
-    return (definition.isOutput ?? false) || (!heavy && isAsync(definition.run))
+    return (definition.isOutput ?? false) || (!heavy && definition.run.constructor.name === 'AsyncFunction')
   })
   const light = Array.from({ length: RANKS }, () => new Fifo())
   const heavy = Array.from({ length: RANKS }, () => new Fifo())

@@ -37,6 +37,8 @@ interface Running extends Pending<Outcome> {
   cancelled: NodeJS.Timeout | null
 }
 
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
 const MAIN = join(import.meta.dirname, 'main.ts')
 const TSX = import.meta.resolve('tsx')
 /** An engine that dies before it is ready is tried again ever later, up to this many milliseconds. */
@@ -83,7 +85,7 @@ export class Supervisor {
       }
       this.#ready.then(begin, (error: unknown) => {
         if (this.#running === running) this.#end()
-        reject(error as Error)
+        reject(asError(error))
       })
     })
   }
@@ -147,7 +149,10 @@ export class Supervisor {
 
   #receive(child: ChildProcess, raw: unknown): void {
     const parsed = FromEngine.safeParse(raw)
-    if (!parsed.success) return this.#options.onNotice('engine: a message that is not part of the protocol was ignored')
+    if (!parsed.success) {
+      this.#options.onNotice('engine: a message that is not part of the protocol was ignored')
+      return
+    }
     const message = parsed.data
     switch (message.kind) {
       case 'ready':
@@ -188,7 +193,7 @@ export class Supervisor {
     else running?.reject(error)
     for (const question of this.#questions.values()) question.reject(error)
     this.#questions.clear()
-    if (this.#stopping) return void this.#announce?.reject(error)
+    if (this.#stopping) return this.#announce?.reject(error)
     this.#restart(error)
   }
 

@@ -71,7 +71,7 @@ function crossSite(asked: Asked): string | null {
   const site = headers['sec-fetch-site']
   const opensPage = method === 'GET' && path === '/' && headers['sec-fetch-mode'] === 'navigate'
   if (site !== undefined && site !== 'same-origin' && site !== 'none' && !opensPage)
-    return `requests from other sites are refused (Sec-Fetch-Site: ${String(site).slice(0, 40)})`
+    return `requests from other sites are refused (Sec-Fetch-Site: ${site.slice(0, 40)})`
   const { origin } = headers
   if (origin !== undefined && !sameHost(origin, headers.host)) return 'the Origin is not this server'
   return null

@@ -31,7 +31,7 @@ const refused = (status: number, type: string, message: string, details = ''): R
 async function promptId(wanted: unknown, context: Context): Promise<string> {
   if (wanted === undefined || wanted === null) return randomUUID()
   const id = typeof wanted === 'number' || typeof wanted === 'bigint' ? String(wanted) : wanted
-  // eslint-disable-next-line no-control-regex
+
   if (typeof id !== 'string' || id === '' || id.length > MAX_ID || /[\u0000-\u001f]/.test(id))
     throw refused(400, 'invalid_prompt_id', 'prompt_id must be a text', `1 to ${MAX_ID} characters without line breaks`)
   if ((await context.queue.has(id)) || context.history.has(id))

@@ -139,7 +139,11 @@ export function uploadRoutes(router: Router, context: Context): void {
   }).single('image')
   const receive = (request: Request, response: Response) =>
     new Promise<void>((resolve, reject) =>
-      form(request, response, (error: unknown) => (error ? reject(error as Error) : resolve())),
+      form(request, response, (error?: unknown) =>
+        error === undefined || error === null
+          ? resolve()
+          : reject(error instanceof Error ? error : new Error('refused')),
+      ),
     )
   const handler = (change: Change) => async (request: Request, response: Response) => {
     try {

@@ -81,7 +81,10 @@ async function view(request: Request, response: Response, folders: DataFolders):
     const name = found.folder === '' ? found.name : `${found.folder}/${found.name}`
     const path = await existingFile(found.root, name)
     const encoding = encodingOf(request)
-    if (!encoding) return sendFile(response, path)
+    if (!encoding) {
+      sendFile(response, path)
+      return
+    }
     const bytes = await encode(path, encoding)
     response.type(encoding.format).set('Cache-Control', 'no-cache').send(bytes)
   } catch (error) {

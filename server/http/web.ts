@@ -45,7 +45,10 @@ export const guard =
     const refused = refusal(asked, options)
     if (refused) return void response.status(refused.status).type('text/plain').send(`${refused.reason}\n`)
     const token = asked.query.get('token')
-    if (asked.path !== '/' || token === null || options.token === null) return next()
+    if (asked.path !== '/' || token === null || options.token === null) {
+      next()
+      return
+    }
     // The page's own requests carry the token as a cookie from here on, and the address bar forgets it.
     response.cookie(TOKEN_COOKIE, token, { httpOnly: true, sameSite: 'strict', path: '/' })
     response.redirect(303, '/')
@@ -55,7 +58,10 @@ export const guard =
 export function client(dist: string): RequestHandler {
   if (existsSync(join(dist, 'index.html'))) return express.static(dist, { dotfiles: 'deny', redirect: false })
   return (request, response, next) => {
-    if (request.path !== '/') return next()
+    if (request.path !== '/') {
+      next()
+      return
+    }
     response.type('text/plain').send('The editor is not built: run `npm run build`, then open this page again.\n')
   }
 }
@@ -73,7 +79,10 @@ const statusOf = (error: unknown): number => {
 export const answerErrors =
   (onNotice: (message: string) => void): ErrorRequestHandler =>
   (error: unknown, request, response, next) => {
-    if (response.headersSent) return next(error)
+    if (response.headersSent) {
+      next(error)
+      return
+    }
     const status = statusOf(error)
     const message = error instanceof Error ? error.message : String(error)
     if (status >= 500) onNotice(`${request.method} ${request.path}: ${message}`)

@@ -44,7 +44,10 @@ export class Connection {
 
   /** Pings; a socket that has not answered the last ping is closed. */
   beat(): void {
-    if (!this.#alive) return this.#socket.terminate()
+    if (!this.#alive) {
+      this.#socket.terminate()
+      return
+    }
     this.#alive = false
     this.#socket.ping()
   }

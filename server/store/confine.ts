@@ -14,7 +14,7 @@ export class NotFoundError extends Error {
 
 const MAX_LENGTH = 1024
 /** Control characters, the Windows separator, and what Windows takes for a drive or a stream. */
-// eslint-disable-next-line no-control-regex
+
 const FORBIDDEN = /[\u0000-\u001f\u007f\\:*?"<>|]/
 const RESERVED = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i
 

@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { CheckResult } from '../../diffusion/check/shared/contract.ts'
-import type { ObjectInfo } from '../engine/protocol.ts'
 import { isRecord, parseExact, stringifyExact } from '../json.ts'
 import { toPrompt } from './convert.ts'
 // The classes that the cases were made with.
@@ -27,7 +26,7 @@ function checkOne(name: string, example: unknown): CheckResult {
   let details: string[]
   try {
     const { workflow, api } = example as { workflow: unknown; api: unknown }
-    details = differences(plain(toPrompt(workflow, classes as unknown as ObjectInfo)), api)
+    details = differences(plain(toPrompt(workflow, classes)), api)
   } catch (error) {
     details = [error instanceof Error ? error.message : String(error)]
   }

@@ -28,7 +28,7 @@ it('uploads, runs a workflow of our own nodes, and gets the picture', async () =
     1: node('LoadImage', { image: 'sample.png' }),
     2: node('SaveImage', { images: ['1', 0], filename_prefix: 'from-npm' }),
   }
-  const images = await client.getImages(prompt as never)
+  const images = await client.getImages(prompt)
   const picture = images['2']![0]!
   expect(picture.image).toEqual({ filename: 'from-npm_00001_.png', subfolder: '', type: 'output' })
   const decoded = sharp(Buffer.from(await picture.blob.arrayBuffer()))

@@ -2,7 +2,21 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chain, Client, freshData, get, heddle, node, post, removeData, serve, type TestServer } from './harness.ts'
+import {
+  chain,
+  Client,
+  entryOf,
+  freshData,
+  get,
+  heddle,
+  historyOf,
+  node,
+  post,
+  remaining,
+  removeData,
+  serve,
+  type TestServer,
+} from './harness.ts'
 
 const number = () => Math.floor(Math.random() * 1e6)
 const around = (middle: unknown) => ({
@@ -43,8 +57,7 @@ describe('the engine', () => {
     const once = join(data, 'crashed-once')
     const id = await client.run(around(node('TestCrash', { value: ['1', 0], once })))
     expect(client.story(id).slice(-2)).toEqual(['execution_success', 'executing null'])
-    const { json } = await get(server.url, `/history/${id}`)
-    expect(json[id].status.status_str).toBe('success')
+    expect((await entryOf(server.url, id)).status.status_str).toBe('success')
   })
 
   it('is killed when a node does not hear the interrupt, and a new one takes over', async () => {
@@ -78,12 +91,10 @@ describe('the server', () => {
     const second = await serve(data)
     const after = await Client.connect(second, 'back')
     await after.ended(running)
-    await expect.poll(async () => (await get(second.url, '/prompt')).json.exec_info.queue_remaining).toBe(0)
-    const { json } = await get(second.url, '/history')
-    expect(Object.keys(json)).toEqual([running, waiting[0], waiting[2]])
-    expect(Object.values(json).map((entry) => (entry as { status: { status_str: string } }).status.status_str)).toEqual(
-      Array(3).fill('success'),
-    )
+    await expect.poll(() => remaining(second.url)).toBe(0)
+    const history = await historyOf(second.url)
+    expect(Object.keys(history)).toEqual([running, waiting[0], waiting[2]])
+    expect(Object.values(history).map(({ status }) => status.status_str)).toEqual(Array(3).fill('success'))
     // The counter goes on where it was.
     const later = await post(second.url, '/prompt', { prompt: chain(13) })
     expect(later.json.number).toBeGreaterThan(4)
@@ -104,7 +115,7 @@ describe('the server', () => {
     client.close()
     const second = await serve(data)
     const { json } = await get(second.url, '/queue')
-    expect([...json.queue_running, ...json.queue_pending].map((item: unknown[]) => item[1])).toEqual([id])
+    expect([...json.queue_running, ...json.queue_pending].map((item) => item[1])).toEqual([id])
     await second.stop()
     await removeData(data)
   })

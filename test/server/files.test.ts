@@ -138,9 +138,8 @@ describe('/upload/image', () => {
     expect((await upload(other, 'a.png')).json.name).toBe('a (1).png')
     expect((await upload(other, 'a.png', { overwrite: 'true' })).json.name).toBe('a.png')
     expect((await upload(first, 'b.png', { subfolder: 'deep/er' })).json).toMatchObject({ subfolder: 'deep/er' })
-    const { json } = await get(server.url, '/object_info/LoadImage')
-    const { options } = json.LoadImage.input.required.image[1]
-    expect(options).toEqual(expect.arrayContaining(['a (1).png', 'a.png', 'deep/er/b.png']))
+    const { text } = await get(server.url, '/object_info/LoadImage')
+    for (const name of ['a (1).png', 'a.png', 'deep/er/b.png']) expect(text).toContain(`"${name}"`)
   })
 
   it('refuses with a reason what cannot be read, and keeps nothing of it', async () => {
@@ -204,7 +203,7 @@ describe('/userdata', () => {
     expect((await post(server.url, `${path('workflows/a.json')}?overwrite=false`, '{}')).status).toBe(409)
     expect((await get(server.url, '/userdata?dir=workflows&recurse=true')).json).toEqual(['a.json'])
     const full = await get(server.url, '/userdata?dir=workflows&recurse=true&split=false&full_info=true')
-    expect(full.json[0]).toMatchObject({ path: 'a.json', size: 12 })
+    expect(full.json).toMatchObject([{ path: 'a.json', size: 12 }])
     expect((await get(server.url, path('workflows/a.json'))).json).toEqual({ nodes: [] })
     expect(
       (await post(server.url, `${path('workflows/a.json')}/move/${encodeURIComponent('workflows/sub/b.json')}`, ''))
@@ -251,6 +250,6 @@ it('names in a prompt are confined too', async () => {
   const refused = await post(server.url, '/prompt', {
     prompt: { 1: node('LoadImage', { image: '../secret.txt' }), 2: node('PreviewImage', { images: ['1', 0] }) },
   })
-  expect([refused.status, refused.json.node_errors['1'].errors[0].type]).toEqual([400, 'value_not_in_list'])
+  expect([refused.status, refused.json.node_errors['1']!.errors[0]!.type]).toEqual([400, 'value_not_in_list'])
   client.close()
 })

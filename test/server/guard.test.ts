@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { isLoopback, refusal, type Asked } from '../../server/guard/guard.ts'
-import { chain, freshData, get, post, removeData, serve, type TestServer } from './harness.ts'
+import { chain, freshData, get, post, remaining, removeData, serve, type TestServer } from './harness.ts'
 
 const TOKEN = 'a-token-of-24-characters'
 let server: TestServer
@@ -60,7 +60,7 @@ describe('requests of web pages', () => {
     expect([403, 415]).toContain(await raw(server.url, '/prompt', headers, PROMPT))
     expect([403, 415]).toContain(await raw(server.url, '/api/prompt', headers, PROMPT))
     expect((await get(server.url, '/history')).json).toEqual({})
-    expect((await get(server.url, '/prompt')).json.exec_info.queue_remaining).toBe(0)
+    expect(await remaining(server.url)).toBe(0)
   })
 
   it('a Host that is not this server: refused, also for GET, whatever the Origin', async () => {

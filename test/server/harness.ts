@@ -64,12 +64,33 @@ export interface Event {
 const asEvent = (raw: Buffer, isBinary: boolean): Event =>
   isBinary ? { type: `frame ${raw.readUInt32BE(0)}`, data: { bytes: raw } } : (JSON.parse(raw.toString()) as Event)
 
+/** What bodies of answers may hold; a test looks at the parts that its route gives. */
+export interface Body {
+  readonly prompt_id: string
+  readonly number: number
+  readonly error: { readonly type: string; readonly message: string; readonly details: string }
+  readonly node_errors: Readonly<
+    Record<
+      string,
+      {
+        readonly errors: readonly {
+          readonly type: string
+          readonly details: string
+          readonly extra_info: { readonly input_name?: string }
+        }[]
+        readonly dependent_outputs: readonly string[]
+      }
+    >
+  >
+  readonly exec_info: { readonly queue_remaining: number }
+  readonly queue_running: readonly (readonly unknown[])[]
+  readonly queue_pending: readonly (readonly unknown[])[]
+}
+
 export interface Answer {
   readonly status: number
   readonly text: string
-  // Bodies of answers are looked into freely by tests.
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly json: any
+  readonly json: Body
 }
 
 /** A websocket client that keeps everything it hears. */
@@ -134,7 +155,7 @@ export class Client {
   async queue(prompt: unknown, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
     const answer = await post(this.#url, '/prompt', { prompt, client_id: this.id, ...more })
     if (answer.status !== 200) throw new Error(answer.text)
-    return String(answer.json.prompt_id)
+    return answer.json.prompt_id
   }
 
   /** Queues a prompt and waits for its end. */
@@ -164,7 +185,7 @@ async function answerOf(response: Response): Promise<Answer> {
   } catch {
     json = undefined
   }
-  return { status: response.status, text, json }
+  return { status: response.status, text, json: json as Body }
 }
 
 export const get = async (url: string, path: string, headers: Record<string, string> = {}): Promise<Answer> =>
@@ -190,3 +211,37 @@ export const chain = (value: number) => ({
   2: node('TestAdd', { a: ['1', 0], b: 1 }),
   3: node('TestShow', { value: ['2', 0] }),
 })
+
+/** A history entry as a test looks at it. */
+export interface Entry {
+  readonly status: {
+    readonly status_str: string
+    readonly completed: boolean
+    readonly messages: readonly [string, unknown][]
+  }
+  readonly outputs: Readonly<Record<string, unknown>>
+  readonly prompt: readonly [
+    number,
+    string,
+    Readonly<Record<string, { readonly inputs: Readonly<Record<string, unknown>> }>>,
+    { readonly extra_pnginfo: { readonly workflow: { readonly nodes: readonly unknown[] } } },
+  ]
+}
+
+/** The whole history, oldest first. */
+export const historyOf = async (url: string): Promise<Readonly<Record<string, Entry>>> =>
+  (await get(url, '/history')).json as unknown as Record<string, Entry>
+
+/** The history entry of a prompt that has ended. Waits for it. */
+export async function entryOf(url: string, id: string): Promise<Entry> {
+  for (let tries = 0; tries < 100; tries++) {
+    const found = (await get(url, `/history/${id}`)).json as unknown as Record<string, Entry>
+    if (found[id]) return found[id]
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`the prompt ${id} is not in the history`)
+}
+
+/** Prompts that run or wait. */
+export const remaining = async (url: string): Promise<number> =>
+  (await get(url, '/prompt')).json.exec_info.queue_remaining

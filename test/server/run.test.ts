@@ -1,6 +1,6 @@
 /** Running prompts over HTTP and websocket: the order of events, the memo, errors, interrupts, previews. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chain, Client, freshData, get, node, post, removeData, serve, type TestServer } from './harness.ts'
+import { chain, Client, entryOf, freshData, get, node, post, removeData, serve, type TestServer } from './harness.ts'
 
 let server: TestServer
 let client: Client
@@ -39,10 +39,10 @@ describe('a prompt', () => {
     const types = client.log.slice(from).map((event) => event.type)
     expect(types.slice(0, 3)).toEqual(['status', 'status', 'execution_start'])
     expect(types.slice(-3)).toEqual(['execution_success', 'status', 'executing'])
-    const { json } = await get(server.url, `/history/${id}`)
-    expect(json[id].status).toMatchObject({ status_str: 'success', completed: true })
-    expect(json[id].outputs).toEqual({ 3: { text: ['11'] } })
-    expect(json[id].status.messages.map(([type]: [string]) => type)).toEqual(NORMAL.filter((one) => /_/.test(one)))
+    const entry = await entryOf(server.url, id)
+    expect(entry.status).toMatchObject({ status_str: 'success', completed: true })
+    expect(entry.outputs).toEqual({ 3: { text: ['11'] } })
+    expect(entry.status.messages.map(([type]) => type)).toEqual(NORMAL.filter((one) => /_/.test(one)))
   })
 
   it('takes everything from the memo the second time, and only what changed the third', async () => {
@@ -79,10 +79,12 @@ describe('a prompt', () => {
     expect(client.story(id).slice(-2)).toEqual(['execution_error', 'executing null'])
     const again = await client.run(failing)
     // The failed node is not memoised, what came before it is.
-    expect(client.event(again, 'execution_cached')).toMatchObject({ nodes: expect.arrayContaining(['1', '2']) })
+    expect(client.event(again, 'execution_cached')).toMatchObject({
+      nodes: expect.arrayContaining(['1', '2']) as unknown,
+    })
     expect(client.story(again)).toContain('executing 4')
-    const { json } = await get(server.url, `/history/${id}`)
-    expect(json[id].status).toMatchObject({ status_str: 'error', completed: false })
+    const entry = await entryOf(server.url, id)
+    expect(entry.status).toMatchObject({ status_str: 'error', completed: false })
     await client.run(chain(31))
   })
 
@@ -174,8 +176,8 @@ describe('interrupting', () => {
     await client.ended(first)
     expect(Date.now() - started).toBeLessThan(2000)
     expect(client.event(first, 'execution_interrupted')).toMatchObject({ node_id: '2', node_type: 'TestSleep' })
-    const { json } = await get(server.url, `/history/${first}`)
-    expect(json[first].status).toMatchObject({ status_str: 'error', completed: false })
+    const entry = await entryOf(server.url, first)
+    expect(entry.status).toMatchObject({ status_str: 'error', completed: false })
     await client.ended(second)
     expect(client.story(second)).toContain('execution_success')
   })
@@ -191,8 +193,8 @@ describe('interrupting', () => {
     const running = await client.queue(sleeper(30))
     const [late, early] = [await client.queue(chain(50)), await client.queue(chain(51), { front: true })]
     const { json } = await get(server.url, '/queue')
-    expect(json.queue_running.map((item: unknown[]) => item[1])).toEqual([running])
-    expect(json.queue_pending.map((item: unknown[]) => item[1])).toEqual([early, late])
+    expect(json.queue_running.map((item) => item[1])).toEqual([running])
+    expect(json.queue_pending.map((item) => item[1])).toEqual([early, late])
     await post(server.url, '/queue', { delete: [late, 'unknown'] })
     await post(server.url, '/interrupt', {})
     await client.ended(early)

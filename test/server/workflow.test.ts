@@ -8,7 +8,7 @@ import { checkConversions } from '../../server/workflow/check.ts'
 import { toPrompt } from '../../server/workflow/convert.ts'
 import { workflowInPng } from '../../server/workflow/metadata.ts'
 import { setInput } from '../../server/workflow/open.ts'
-import { chain, Client, freshData, get, heddle, node, PACK, post, removeData, serve } from './harness.ts'
+import { chain, Client, entryOf, freshData, heddle, node, PACK, post, removeData, serve } from './harness.ts'
 
 const CASES = join(import.meta.dirname, '../fixtures/workflow-to-prompt-a.json')
 
@@ -89,8 +89,7 @@ it('POST /prompt takes a saved workflow', async () => {
   const client = await Client.connect(server)
   const id = await client.run(saved)
   expect(client.event(id, 'executed')).toMatchObject({ node: '3', output: { text: ['41'] } })
-  const { json } = await get(server.url, `/history/${id}`)
-  expect(json[id].prompt[3].extra_pnginfo.workflow.nodes).toHaveLength(3)
+  expect((await entryOf(server.url, id)).prompt[3].extra_pnginfo.workflow.nodes).toHaveLength(3)
   const unknown = { ...saved, nodes: [...saved.nodes, { id: 8, type: 'Gone', title: 'My gone node' }] }
   const refused = await post(server.url, '/prompt', { prompt: unknown })
   expect([refused.status, refused.json.error.type]).toEqual([400, 'missing_node_type'])
