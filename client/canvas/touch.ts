@@ -57,7 +57,8 @@ export function addTouch(surface: Surface, hold: (x: number, y: number) => void)
     release()
     fingers.delete(event.pointerId)
   }
-  canvas.addEventListener('pointerdown', down, true)
+  // On the parent: litegraph's own listener on the canvas came first and would take a second finger for a right click.
+  canvas.parentElement!.addEventListener('pointerdown', down, true)
   window.addEventListener('pointermove', move, true)
   window.addEventListener('pointerup', up, true)
   window.addEventListener('pointercancel', up, true)

@@ -97,6 +97,22 @@ export class Toolbar extends Panel {
         margin: 0 4px;
         background: var(--border);
       }
+      button,
+      .connection,
+      .brand {
+        flex: none;
+      }
+      @media (max-width: 560px) {
+        :host {
+          gap: 4px;
+          padding: 0 6px;
+        }
+        .brand,
+        .name,
+        .separator {
+          display: none;
+        }
+      }
       @media (max-width: 900px) {
         .brand span,
         .progress,

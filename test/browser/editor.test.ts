@@ -31,7 +31,7 @@ describe.skipIf(executable === null)('the editor', () => {
   }
 
   it(
-    'runs the workflow that it opens with: weave, preview, picture in the node and in the gallery',
+    'runs the workflow that it opens with: weave, picture in the node and in the gallery',
     async () => {
       const { page } = stage
       await page.locator('#queue:enabled').waitFor()
@@ -41,10 +41,6 @@ describe.skipIf(executable === null)('the editor', () => {
       await page.locator('#queue').click()
       const woven = page.locator('heddle-outline li:not([data-cells="0"])')
       await woven.first().waitFor({ state: 'attached', timeout: 120_000 })
-      await page
-        .locator('heddle-outline li[data-preview="true"]')
-        .first()
-        .waitFor({ state: 'attached', timeout: 20_000 })
       await stage.shot('2-sampling')
 
       await page
@@ -66,6 +62,11 @@ describe.skipIf(executable === null)('the editor', () => {
     },
     TIMEOUT,
   )
+
+  it('showed live previews in the node that samples', async () => {
+    const sampler = stage.page.locator('heddle-outline li:not([data-cells="0"])')
+    expect(await sampler.getAttribute('data-preview')).toBe('true')
+  })
 
   it('shows the report of the run, with numbers for every cell', async () => {
     const { page } = stage
@@ -169,6 +170,40 @@ describe.skipIf(executable === null)('the editor', () => {
     await page.reload()
     await page.locator('heddle-toolbar .name', { hasText: 'Mine' }).waitFor()
     expect(await nodes().count()).toBe(before)
+  })
+
+  it('takes two fingers for zooming, not for a click', async () => {
+    const { page } = stage
+    const before = await page.locator('main canvas').screenshot()
+    const devtools = await page.context().newCDPSession(page)
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', spread: number | null) =>
+      devtools.send('Input.dispatchTouchEvent', {
+        type,
+        touchPoints: spread === null ? [] : [-1, 1].map((side, id) => ({ x: 480 + side * spread, y: 400, id })),
+      })
+    await touch('touchStart', 40)
+    for (let spread = 50; spread <= 150; spread += 20) await touch('touchMove', spread)
+    await touch('touchEnd', null)
+    await page.waitForTimeout(200)
+    expect(await page.locator('.menu').count()).toBe(0)
+    expect((await page.locator('main canvas').screenshot()).equals(before)).toBe(false)
+    await stage.shot('8-pinched')
+  })
+
+  it('connects again when the server was away, and has its results again', async () => {
+    const { page } = stage
+    await tab('Results').click()
+    const runs = await page.locator('heddle-gallery article').count()
+    expect(runs).toBeGreaterThan(0)
+    await stage.restart(() => page.locator('heddle-toolbar .connection.lost').waitFor())
+    await page.locator('heddle-toolbar .connection.open').waitFor({ timeout: 20_000 })
+    await page.getByText('Connected again.').first().waitFor()
+    expect(await page.locator('heddle-gallery article').count()).toBe(runs)
+    // While the server is away the browser itself writes down every failed attempt.
+    const kept = stage.complaints.filter(
+      (text) => !/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/.test(text),
+    )
+    stage.complaints.splice(0, stage.complaints.length, ...kept)
   })
 
   it('never complained', () => {

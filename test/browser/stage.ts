@@ -34,12 +34,14 @@ export interface Stage {
   /** Errors of the console, uncaught exceptions and reports of the content security policy. */
   readonly complaints: string[]
   shot(name: string): Promise<void>
+  /** Ends the server, lets `meanwhile` happen, and starts it again on the same port and data. */
+  restart(meanwhile: () => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
-/** Starts the server on a free port and waits for the address that it prints. */
-async function startServer(data: string): Promise<{ url: string; child: ChildProcess }> {
-  const child = spawn(process.execPath, ['bin/heddle.mjs', 'serve', '--port', '0', '--data', data], {
+/** Starts the server, by default on a free port, and waits for the address that it prints. */
+async function startServer(data: string, port = 0): Promise<{ url: string; child: ChildProcess }> {
+  const child = spawn(process.execPath, ['bin/heddle.mjs', 'serve', '--port', String(port), '--data', data], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -98,7 +100,9 @@ export async function openStage(executable: string): Promise<Stage> {
   buildClient()
   await mkdir(shots, { recursive: true })
   const data = await mkdtemp(join(tmpdir(), 'heddle-browser-'))
-  const { url, child } = await startServer(data)
+  const first = await startServer(data)
+  const { url } = first
+  let { child } = first
   const browser = await driver.launch({
     executablePath: executable,
     args: ['--no-sandbox', '--disable-gpu'],
@@ -113,6 +117,11 @@ export async function openStage(executable: string): Promise<Stage> {
     complaints,
     async shot(name) {
       await page.screenshot({ path: join(shots, `${name}.png`) })
+    },
+    async restart(meanwhile) {
+      await stopServer(child)
+      await meanwhile()
+      ;({ child } = await startServer(data, Number(new URL(url).port)))
     },
     async close() {
       await browser.close()
