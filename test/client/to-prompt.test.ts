@@ -1,6 +1,6 @@
 /** Workflow to API prompt, against what ComfyUI's own editor makes of the same files. */
 import { describe, expect, it } from 'vitest'
-import { toPrompt, type Prompt } from '../../client/model/to-prompt.ts'
+import { bypassInput, toPrompt, type Prompt } from '../../client/model/to-prompt.ts'
 import { parseWorkflow } from '../../client/model/workflow.ts'
 import { fixtureTypes, readFixture } from './fixture.ts'
 
@@ -47,6 +47,12 @@ describe('conversion', () => {
     expect(convert({ nodes: nodes.slice(1), links: [link(2, 3), link(3, 4)] })).toMatchObject({
       4: { inputs: { a: 40 } },
     })
+  })
+
+  it('passes a bypassed node by the same slot, else by the exact type, else by a fitting one', () => {
+    const inputs = ['IMAGE', 'MASK', 'IMAGE', 'IMAGE,LATENT'].map((type) => ({ name: type, type }))
+    const chosen = (slot: number, type: string): number => bypassInput(inputs, slot, type)
+    expect([chosen(2, 'IMAGE'), chosen(1, 'IMAGE'), chosen(0, 'LATENT'), chosen(0, 'MODEL')]).toEqual([2, 0, 3, -1])
   })
 
   it('keeps a 64-bit seed exact', () => {
