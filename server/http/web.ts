@@ -56,7 +56,13 @@ export const guard =
 
 /** The built editor. Unknown paths are 404: clients take an answer of 200 for the file they asked for. */
 export function client(dist: string): RequestHandler {
-  if (existsSync(join(dist, 'index.html'))) return express.static(dist, { dotfiles: 'deny', redirect: false })
+  if (existsSync(join(dist, 'index.html')))
+    return express.static(dist, {
+      dotfiles: 'deny',
+      redirect: false,
+      // Built files carry a hash in their names; the page that names them must be asked for anew.
+      setHeaders: (response, path) => void (path.endsWith('.html') && response.setHeader('Cache-Control', 'no-cache')),
+    })
   return (request, response, next) => {
     if (request.path !== '/') {
       next()

@@ -1,6 +1,7 @@
 /** The queue in a SQLite file. */
 import type Database from 'libsql'
 import { parseExact, stringifyExact } from '../json.ts'
+import { durably } from '../store/database.ts'
 import { DuplicateError, type Job, type QueuePort } from './port.ts'
 
 interface Row {
@@ -23,14 +24,17 @@ const IN_ORDER = 'ORDER BY number, prompt_id'
 export class SqliteQueue implements QueuePort {
   readonly #database: Database.Database
   readonly #statements
+  /** The last number given; on disk as of the last job that was put. */
+  #number: number
 
   constructor(database: Database.Database) {
     this.#database = database
+    const counter = database.prepare(`SELECT value FROM counters WHERE id = 'number'`).get() as
+      { value: number } | undefined
+    this.#number = counter?.value ?? 0
     const prepare = (sql: string) => database.prepare(sql)
     this.#statements = {
-      count: prepare(
-        `INSERT INTO counters VALUES ('number', 1) ON CONFLICT (id) DO UPDATE SET value = value + 1 RETURNING value`,
-      ),
+      count: prepare(`INSERT OR REPLACE INTO counters VALUES ('number', ?)`),
       put: prepare(`INSERT INTO queue VALUES (?, ?, 'pending', 0, ?)`),
       next: prepare(`SELECT * FROM queue WHERE state = 'pending' ${IN_ORDER} LIMIT 1`),
       take: prepare(`UPDATE queue SET state = 'running', attempt = attempt + 1 WHERE prompt_id = ?`),
@@ -51,15 +55,18 @@ export class SqliteQueue implements QueuePort {
   }
 
   nextNumber(): Promise<number> {
-    const { value } = this.#statements.count.get() as { value: number }
-    return Promise.resolve(value)
+    return Promise.resolve(++this.#number)
   }
 
   put(job: Omit<Job, 'attempt'>): Promise<void> {
     const stored: Stored = { prompt: job.prompt, extraData: job.extraData, outputs: job.outputs }
     if (this.#statements.has.get(job.promptId))
       return Promise.reject(new DuplicateError(`a prompt with the id ${job.promptId} is in the queue already`))
-    this.#statements.put.run(job.promptId, job.number, stringifyExact(stored))
+    const write = this.#database.transaction(() => {
+      this.#statements.count.run(this.#number)
+      this.#statements.put.run(job.promptId, job.number, stringifyExact(stored))
+    })
+    durably(this.#database, write)
     return Promise.resolve()
   }
 

@@ -3,6 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { RunContext } from '../../nodes/define.ts'
+import { invoke } from '../../server/engine/call.ts'
 import { fillPrefix, ConfinedFiles } from '../../server/engine/files.ts'
 import { walk } from '../../server/engine/graph.ts'
 import { keysOf } from '../../server/engine/memo.ts'
@@ -90,6 +92,29 @@ describe('memo keys', () => {
   it('of a node whose file cannot be read never hold', async () => {
     const prompt = { 1: node('LoadImage', { image: 'missing.png' }) }
     expect((await keys(prompt)).get('1')).not.toBe((await keys(prompt)).get('1'))
+  })
+})
+
+describe('calling a node', () => {
+  const lists: Record<string, unknown[]> = { many: [1, 2, 3], one: [10], none: [] }
+  const call = async (type: string, inputs: Readonly<Record<string, unknown>>, extraData = {}) => {
+    const resultOf = (from: string) => ({ outputs: [lists[from] ?? []], ui: undefined })
+    const job = { promptId: 'p', prompt: {}, outputs: [], extraData }
+    const registered = registry.nodes.get(type)!
+    const context = { signal: new AbortController().signal } as RunContext
+    return invoke({ id: 'x', node: node(type, inputs), registered, job, lists: () => [], resultOf }, context)
+  }
+
+  it('runs once per element, shorter lists repeating their last, and joins what it shows', async () => {
+    expect((await call('TestAdd', { a: ['many', 0], b: 5 })).outputs).toEqual([[6, 7, 8]])
+    expect((await call('TestAdd', { a: ['many', 0], b: ['one', 0] })).outputs).toEqual([[11, 12, 13]])
+    expect((await call('TestShow', { value: ['many', 0] })).ui).toEqual({ text: ['1', '2', '3'] })
+  })
+
+  it('refuses an empty list and a value that does not fit, naming the input', async () => {
+    await expect(call('TestAdd', { a: ['none', 0], b: 5 })).rejects.toThrow(/input 'a'.*empty/)
+    lists['text'] = ['abc']
+    await expect(call('TestAdd', { a: 1, b: ['text', 0] })).rejects.toThrow(/input 'b'.*whole number/)
   })
 })
 

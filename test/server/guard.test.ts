@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { isLoopback, refusal, type Asked } from '../../server/guard/guard.ts'
-import { chain, freshData, get, post, remaining, removeData, serve, type TestServer } from './harness.ts'
+import { chain, freshData, get, node, post, remaining, removeData, serve, type TestServer } from './harness.ts'
 
 const TOKEN = 'a-token-of-24-characters'
 let server: TestServer
@@ -13,7 +13,7 @@ const folders: string[] = []
 beforeAll(async () => {
   folders.push(await freshData(), await freshData())
   server = await serve(folders[0]!)
-  guarded = await serve(folders[1]!, ['--token', TOKEN])
+  guarded = await serve(folders[1]!, ['--token', TOKEN, '--max-queue', '1'])
 })
 afterAll(async () => {
   await Promise.all([server.stop(), guarded.stop()])
@@ -106,6 +106,18 @@ describe('a token', () => {
     expect([response.status, response.headers.get('location')]).toEqual([303, '/'])
     expect(response.headers.get('set-cookie')).toMatch(/heddle_token=.*HttpOnly.*SameSite=Strict/)
   })
+})
+
+it('a full queue answers 429 and when to come again', async () => {
+  const headers = { ...JSON_TYPE, Authorization: `Bearer ${TOKEN}` }
+  const prompt = {
+    ...chain(1),
+    4: node('TestSleep', { value: ['2', 0], seconds: 5 }),
+    5: node('TestShow', { value: ['4', 0] }),
+  }
+  expect((await post(guarded.url, '/prompt', { prompt }, headers)).status).toBe(200)
+  const response = await fetch(`${guarded.url}/prompt`, { method: 'POST', headers, body: JSON.stringify({ prompt }) })
+  expect([response.status, response.headers.get('retry-after')]).toEqual([429, '10'])
 })
 
 it('the page allows scripts of this server only', async () => {
