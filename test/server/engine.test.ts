@@ -77,6 +77,14 @@ describe('memo keys', () => {
     expect(swapped.get('2')).not.toBe(base.get('2'))
   })
 
+  it('tell the outputs of a node apart', async () => {
+    const from = (slot: number) => ({
+      1: node('CheckpointLoaderSimple', { ckpt_name: 'x' }),
+      2: node('TestShow', { value: ['1', slot] }),
+    })
+    expect((await keys(from(0))).get('2')).not.toBe((await keys(from(1))).get('2'))
+  })
+
   it('tell a number from its text, and take no node that wants its id for another', async () => {
     const save = (noise_seed: unknown) => ({
       ...chain(1),

@@ -39,6 +39,9 @@ describe('a prompt', () => {
     const types = client.log.slice(from).map((event) => event.type)
     expect(types.slice(0, 3)).toEqual(['status', 'status', 'execution_start'])
     expect(types.slice(-3)).toEqual(['execution_success', 'status', 'executing'])
+    // Asked once, without waiting: clients look as soon as they hear the end.
+    const { json } = await get(server.url, `/history/${id}`)
+    expect(json).toHaveProperty([id])
     const entry = await entryOf(server.url, id)
     expect(entry.status).toMatchObject({ status_str: 'success', completed: true })
     expect(entry.outputs).toEqual({ 3: { text: ['11'] } })
