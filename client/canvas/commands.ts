@@ -146,7 +146,7 @@ export class Commands {
 }
 
 /** The first free slot of a fitting type, else the first fitting one, else -1. */
-export function firstFit(slots: readonly (InputSlot | OutputSlot)[], type: string): number {
+function firstFit(slots: readonly (InputSlot | OutputSlot)[], type: string): number {
   const free = slots.findIndex((slot) => typesFit(slot.type, type) && !('link' in slot && slot.link !== null))
   return free >= 0 ? free : slots.findIndex((slot) => typesFit(slot.type, type))
 }

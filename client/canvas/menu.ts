@@ -29,7 +29,7 @@ export function closeMenu(): void {
 }
 
 /** How well `query` fits `text`: 0 = not at all; letters in order count, whole words at the start count most. */
-export function score(query: string, text: string): number {
+function score(query: string, text: string): number {
   const [wanted, given] = [query.trim().toLowerCase(), text.toLowerCase()]
   if (wanted === '') return 1
   const at = given.indexOf(wanted)

@@ -2,7 +2,7 @@
 import { shown, type Widget } from '../model/widgets.ts'
 import type { FieldRow } from './layout.ts'
 import type { GraphNode } from './node.ts'
-import { FONT, MEASURE, THEME } from './theme.ts'
+import { FONT, THEME } from './theme.ts'
 
 const RADIUS = 5
 
@@ -174,5 +174,3 @@ export function paintFields(ctx: CanvasRenderingContext2D, node: GraphNode, rows
   ctx.textBaseline = 'alphabetic'
   ctx.textAlign = 'left'
 }
-
-export { MEASURE }

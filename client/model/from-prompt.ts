@@ -18,10 +18,6 @@ type ApiPrompt = z.infer<typeof schema>
 const COLUMN = 310
 const GAP = 50
 
-/** True when every entry is a node with a class. */
-export const isPrompt = (json: unknown): boolean =>
-  schema.safeParse(json).success && Object.keys(json as object).length > 0
-
 const linkOf = (value: unknown): [string, number] | null =>
   Array.isArray(value) &&
   value.length === 2 &&

@@ -137,7 +137,15 @@ const note: InputType = {
   type: 'STRING',
   optional: true,
   tooltip: null,
-  widget: { kind: 'text', default: '', multiline: true, placeholder: '', control: false, linkable: false },
+  widget: {
+    kind: 'text',
+    default: '',
+    multiline: true,
+    placeholder: '',
+    choices: false,
+    control: false,
+    linkable: false,
+  },
 }
 
 /** Nodes that exist in workflow files only: the editor resolves them before a prompt is queued. */

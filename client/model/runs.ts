@@ -57,10 +57,6 @@ export class Runs {
     return run
   }
 
-  entries(): IterableIterator<[string, NodeRun]> {
-    return this.byId.entries()
-  }
-
   /** Forgets everything: another workflow was opened. */
   clear(): void {
     this.byId.clear()

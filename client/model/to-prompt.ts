@@ -1,5 +1,6 @@
 /** Workflow to API prompt, by the rules of ComfyUI's editor: muted, bypassed, rerouted and nested nodes are resolved. */
-import type { NodeTypes } from './node-types.ts'
+import { resolveChoices } from './choices.ts'
+import type { InputType, NodeTypes } from './node-types.ts'
 import { readValues, widgetInputs, wireLiteral } from './values.ts'
 import type { Subgraph, Workflow, WorkflowInput, WorkflowLink, WorkflowNode } from './workflow.ts'
 
@@ -122,7 +123,12 @@ function literalsOf(node: WorkflowNode, types: NodeTypes): Record<string, unknow
   const type = types.get(node.type)
   if (!type) return {}
   const { literals } = readValues(type, node.widgets_values)
-  return Object.fromEntries(widgetInputs(type).map(({ name }) => [name, wireLiteral(literals.get(name))]))
+  const resolved = ({ name, widget }: InputType): unknown => {
+    const value = literals.get(name)
+    const choices = widget?.kind === 'text' && widget.choices && typeof value === 'string'
+    return wireLiteral(choices ? resolveChoices(value) : value)
+  }
+  return Object.fromEntries(widgetInputs(type).map((input) => [input.name, resolved(input)]))
 }
 
 function promptNode(resolver: Resolver, scope: Scope, node: WorkflowNode, types: NodeTypes): PromptNode {

@@ -1,6 +1,6 @@
 /** A node's literals: from the flat list `widgets_values` of a workflow file to names, and back. */
 import type { InputType, NodeType } from './node-types.ts'
-import { accept, isControlMode, type ControlMode, type Scalar } from './widgets.ts'
+import { accept, isControlMode, type ControlMode } from './widgets.ts'
 
 /** What the widgets of one node hold. */
 export interface Values {
@@ -81,5 +81,3 @@ export function writeValues(type: NodeType, values: Values): unknown[] {
 /** A literal as the API takes it: a list would be mistaken for a link, so it travels wrapped. */
 export const wireLiteral = (value: unknown): unknown =>
   Array.isArray(value) ? { __value__: value as unknown[] } : value
-
-export type { Scalar }

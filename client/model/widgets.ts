@@ -22,6 +22,8 @@ export interface TextWidget extends Common {
   readonly default: string
   readonly multiline: boolean
   readonly placeholder: string
+  /** `{a|b}` in it is resolved when the workflow is queued. */
+  readonly choices: boolean
 }
 export interface ToggleWidget extends Common {
   readonly kind: 'toggle'
@@ -97,6 +99,7 @@ export function widgetOf(name: string, type: string, options: SpecOptions): Widg
         default: words(options['default']),
         multiline: options['multiline'] === true,
         placeholder: words(options['placeholder']),
+        choices: options['dynamicPrompts'] === true,
         control: false,
         linkable: true,
       }

@@ -1,5 +1,7 @@
 /** Workflow to API prompt, against what ComfyUI's own editor makes of the same files. */
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { resolveChoices } from '../../client/model/choices.ts'
 import { bypassInput, toPrompt, type Prompt } from '../../client/model/to-prompt.ts'
 import { parseWorkflow } from '../../client/model/workflow.ts'
 import { fixtureTypes, readFixture } from './fixture.ts'
@@ -11,7 +13,6 @@ const { cases } = readFixture('workflow-to-prompt.json') as {
 const bare = (prompt: Prompt): unknown =>
   Object.fromEntries(Object.entries(prompt).map(([id, { class_type, inputs }]) => [id, { inputs, class_type }]))
 
-/** The case's own sampler is ComfyUI's: its defaults differ from ours where the file says nothing. */
 const convert = (workflow: unknown): unknown => bare(toPrompt(parseWorkflow(workflow), types))
 
 describe('conversion', () => {
@@ -75,6 +76,23 @@ describe('conversion', () => {
       1: { class_type: 'BenchConst', inputs: { value: { __value__: ['1', 0] } } },
       2: { class_type: 'NoSuchNode', inputs: {} },
     })
+  })
+
+  it('resolves choices inside prompts, nested ones too, and leaves other braces alone', () => {
+    const last = (count: number): number => count - 1
+    const first = (): number => 0
+    expect(resolveChoices('a {red|{dark|light} blue} house', last)).toBe('a light blue house')
+    expect(resolveChoices('a {red|blue} {big |}house', first)).toBe('a red big house')
+    expect(resolveChoices('open { and \\{a\\|b\\} {x', last)).toBe('open { and {a|b} {x')
+    const node = { id: 1, type: 'CLIPTextEncode', widgets_values: ['{same|same}'] }
+    expect(convert({ nodes: [node], links: [] })).toMatchObject({ 1: { inputs: { text: 'same' } } })
+    const began = performance.now()
+    for (const hostile of ['{', '{|', '{a|b}', '}']) resolveChoices(hostile.repeat(50_000))
+    resolveChoices(`${'{'.repeat(50_000)}${'}'.repeat(50_000)}`)
+    expect(performance.now() - began).toBeLessThan(1000)
+    fc.assert(
+      fc.property(fc.string(), (text) => resolveChoices(text.replace(/[{}|\\]/g, '')) === text.replace(/[{}|\\]/g, '')),
+    )
   })
 
   it('names a subgraph that contains itself instead of running out of stack', () => {
