@@ -23,7 +23,7 @@ export interface SamplingReport {
   readonly computed_blocks: number
   /** What a plain run would have computed. */
   readonly total_blocks: number
-  /** From the first to the last evaluation. */
+  /** Wall-clock time of the denoiser's runs. */
   readonly seconds: number
   readonly decisions: readonly DecisionRow[]
 }

@@ -61,7 +61,9 @@ export function client(dist: string): RequestHandler {
       dotfiles: 'deny',
       redirect: false,
       // Built files carry a hash in their names; the page that names them must be asked for anew.
-      setHeaders: (response, path) => void (path.endsWith('.html') && response.setHeader('Cache-Control', 'no-cache')),
+      setHeaders(response, path) {
+        if (path.endsWith('.html')) response.setHeader('Cache-Control', 'no-cache')
+      },
     })
   return (request, response, next) => {
     if (request.path !== '/') {
