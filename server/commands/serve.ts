@@ -18,6 +18,8 @@ export interface ServeOptions extends PlaceOptions {
 }
 
 const MIN_TOKEN = 16
+/** Milliseconds that an orderly end may take. */
+const PATIENCE = 10_000
 
 function hostOf(options: ServeOptions): string {
   return options.listen === true ? '0.0.0.0' : (options.listen ?? options.host)
@@ -69,6 +71,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     // A second signal does not wait.
     if (stopping) process.exit(1)
     stopping = true
+    // Whoever asked for the end will not wait forever; what is on disk is whole at any moment.
+    setTimeout(() => process.exit(1), PATIENCE).unref()
     void app.close().then(() => process.exit(0))
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
