@@ -1,5 +1,5 @@
 /** defineNode: the declaration of a node, from which its type, check, widgets and documentation are derived. */
-import type { ReportRow } from '../diffusion/caching/report-types.ts'
+import type { CacheReport, ReportRow } from '../diffusion/caching/report-types.ts'
 import type { DiffusionModel, Checkpoint } from '../diffusion/families/contract.ts'
 import type { PortName, PortTypes } from './ports.ts'
 import type { Specs, Values } from './spec.ts'
@@ -22,6 +22,8 @@ export interface Reporter {
     rows: readonly ReportRow[],
     run: { readonly evaluations: number; readonly depth: number; readonly method: string | null },
   ): void
+  /** What a whole sampling run did and how long it took, once it has ended. */
+  sampled(report: CacheReport): void
   /** Something the user should see on the node; the run goes on. */
   readonly warn: (message: string) => void
 }

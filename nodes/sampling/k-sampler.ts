@@ -99,6 +99,7 @@ export default defineNode({
         preview(denoised)
       },
     })
+    report.sampled(result.report)
     result.report.warnings.forEach((warning) => report.warn(warning))
     return { LATENT: { samples: result.samples }, report: result.report }
   },

@@ -23,7 +23,7 @@ export interface SamplingReport {
   readonly computed_blocks: number
   /** What a plain run would have computed. */
   readonly total_blocks: number
-  /** Wall-clock time of the denoiser's runs. */
+  /** Wall-clock time of the sampler. */
   readonly seconds: number
   readonly decisions: readonly DecisionRow[]
 }
@@ -45,13 +45,15 @@ export interface RunDocument {
 
 interface Sampling {
   readonly run: { readonly evaluations: number; readonly depth: number; readonly method: string | null }
-  readonly rows: (DecisionRow & { readonly milliseconds: number })[]
+  readonly rows: DecisionRow[]
+  /** Known once the run has ended. */
+  seconds: number
 }
 
 const isFile = (value: unknown): value is { filename: string; subfolder: string; type: 'output' | 'temp' | 'input' } =>
   isRecord(value) && typeof value['filename'] === 'string' && typeof value['type'] === 'string'
 
-function reportOf(node: string, { run, rows }: Sampling): SamplingReport {
+function reportOf(node: string, { run, rows, seconds }: Sampling): SamplingReport {
   const chains = new Set(rows.map((row) => `${row.sample} ${row.branch}`)).size
   return {
     node,
@@ -59,7 +61,7 @@ function reportOf(node: string, { run, rows }: Sampling): SamplingReport {
     evaluations: run.evaluations,
     computed_blocks: rows.reduce((sum, row) => sum + row.blocks, 0),
     total_blocks: run.evaluations * chains * run.depth,
-    seconds: rows.reduce((sum, row) => sum + row.milliseconds, 0) / 1000,
+    seconds,
     decisions: rows.map(({ evaluation, sample, branch, decision, blocks }) => ({
       ...{ evaluation, sample, branch, decision, blocks },
     })),
@@ -83,10 +85,12 @@ export class Results {
     if (event.type === 'heddle.cache') {
       const node = String(data['node'])
       const { run, rows } = data as unknown as Sampling
-      const known = this.#samplings.get(node) ?? { run, rows: [] }
+      const known = this.#samplings.get(node) ?? { run, rows: [], seconds: 0 }
       known.rows.push(...rows)
       this.#samplings.set(node, known)
     }
+    const sampling = event.type === 'heddle.sampled' ? this.#samplings.get(String(data['node'])) : undefined
+    if (sampling) sampling.seconds = Number(data['seconds'])
     if (event.type === 'execution_error') {
       const text = (key: string) => (typeof data[key] === 'string' ? data[key] : '')
       this.fail({

@@ -1,6 +1,6 @@
 /** The Reporter a node is given: progress and previews throttled, cache decisions and warnings as events. */
 import sharp from 'sharp'
-import type { ReportRow } from '../../diffusion/caching/report-types.ts'
+import type { CacheReport, ReportRow } from '../../diffusion/caching/report-types.ts'
 import type { Reporter } from '../../nodes/define.ts'
 import type { Emitter } from './outbox.ts'
 import type { ProgressBoard } from './progress.ts'
@@ -66,6 +66,11 @@ export class NodeReporter implements Reporter {
     run: { readonly evaluations: number; readonly depth: number; readonly method: string | null },
   ): void {
     this.#event('heddle.cache', { run: { ...run }, rows: rows.map((row) => ({ ...row })) })
+  }
+
+  /** The rows went out as they fell; this is their sum. */
+  sampled({ rows: _, ...totals }: CacheReport): void {
+    this.#event('heddle.sampled', { ...totals })
   }
 
   readonly warn = (message: string): void => this.#event('heddle.warning', { message })

@@ -16,6 +16,7 @@ export function context(root: string): RunContext & { readonly warnings: string[
       progress: () => undefined,
       preview: () => undefined,
       cacheRows: () => undefined,
+      sampled: () => undefined,
       warn: (message) => warnings.push(message),
     },
     files: {
