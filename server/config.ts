@@ -57,7 +57,8 @@ const EXAMPLES = join(PROGRAM, 'workflows', 'input')
 /** Makes what is not there yet; a new input folder starts with the example pictures. */
 export async function makeFolders(folders: DataFolders): Promise<void> {
   if (!existsSync(folders.input)) await cp(EXAMPLES, folders.input, { recursive: true })
-  for (const folder of Object.values(folders) as string[]) await mkdir(folder, { recursive: true })
+  const saved = join(folders.user, 'workflows')
+  for (const folder of [...(Object.values(folders) as string[]), saved]) await mkdir(folder, { recursive: true })
 }
 
 /** Removes what a crash left unfinished anywhere below `folder`. */
