@@ -1,0 +1,122 @@
+/** Every shipped workflow, run from the command line on the shipped model: pictures, what the cache did, and the same seed twice. */
+import { readdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { psnr } from '../diffusion/metrics.ts'
+import { tensor, type Tensor } from '../diffusion/tensor.ts'
+import { freshData, heddle, removeData } from './server/harness.ts'
+
+const FOLDER = join(import.meta.dirname, '../workflows')
+const names = readdirSync(FOLDER).filter((file) => file.endsWith('.json'))
+
+/** Fewer steps than shipped, but enough for the cache to have something to decide. */
+const STEPS = 12
+
+interface Report {
+  readonly node: string
+  readonly method: string | null
+  readonly evaluations: number
+  readonly computed_blocks: number
+  readonly total_blocks: number
+  readonly seconds: number
+}
+interface Document {
+  readonly status: string
+  readonly outputs: readonly { readonly node: string; readonly file: string; readonly type: string }[]
+  readonly reports: readonly Report[]
+  readonly errors: readonly { readonly node: string; readonly message: string }[]
+}
+
+let data: string
+beforeAll(async () => {
+  data = await freshData()
+})
+afterAll(() => removeData(data))
+
+const samplersOf = async (name: string): Promise<number[]> => {
+  const { nodes } = JSON.parse(await readFile(join(FOLDER, name), 'utf8')) as { nodes: { id: number; type: string }[] }
+  return nodes.filter(({ type }) => type === 'KSampler').map(({ id }) => id)
+}
+
+async function run(name: string, ...set: string[]): Promise<Document> {
+  const steps = (await samplersOf(name)).map((id) => `${id}.steps=${STEPS}`)
+  const changes = [...steps, ...set].flatMap((change) => ['--set', change])
+  const { code, stdout } = await heddle(['run', join(FOLDER, name), '--data', data, '--json', ...changes])
+  const document = JSON.parse(stdout) as Document
+  expect(document.errors).toEqual([])
+  expect(code).toBe(0)
+  return document
+}
+
+/** The first kept picture of a run, as IMAGE. */
+async function pictureOf({ outputs }: Document): Promise<Tensor> {
+  const { file } = outputs.find(({ type }) => type === 'output')!
+  const { data: bytes, info } = await sharp(file).removeAlpha().raw().toBuffer({ resolveWithObject: true })
+  return tensor(
+    Float32Array.from(bytes, (byte) => byte / 255),
+    [1, info.height, info.width, 3],
+  )
+}
+
+describe('shipped workflows', () => {
+  it('there are four', () => expect(names.length).toBe(4))
+
+  it.each(names)('%s gives pictures', async (name) => {
+    const document = await run(name)
+    expect(document.status).toBe('success')
+    const { data: values } = await pictureOf(document)
+    expect(Math.max(...values) - Math.min(...values)).toBeGreaterThan(0.2)
+    for (const { method, computed_blocks, total_blocks, seconds } of document.reports) {
+      expect(seconds).toBeGreaterThan(0)
+      if (method === null) expect(computed_blocks).toBe(total_blocks)
+      else expect(computed_blocks).toBeLessThan(total_blocks)
+    }
+  })
+})
+
+describe('text-to-image-dicache.json', () => {
+  const SEED = '6.seed=11'
+
+  it('gives the same picture twice, to the bit', async () => {
+    const [first, second] = [
+      await run('text-to-image-dicache.json', SEED),
+      await run('text-to-image-dicache.json', SEED),
+    ]
+    expect((await pictureOf(first)).data).toEqual((await pictureOf(second)).data)
+  })
+
+  it('with threshold 0 is the picture without a cache, to the bit; with 0.2 it is close to it', async () => {
+    const plain = await pictureOf(await run('text-to-image.json', '5.seed=11'))
+    const off = await run('text-to-image-dicache.json', SEED, '5.threshold=0')
+    expect(off.reports[0]!.computed_blocks).toBe(off.reports[0]!.total_blocks)
+    expect((await pictureOf(off)).data).toEqual(plain.data)
+    const cached = await pictureOf(await run('text-to-image-dicache.json', SEED, '5.threshold=0.2'))
+    expect(psnr(cached, plain)).toBeGreaterThan(22)
+    expect(cached.data).not.toEqual(plain.data)
+  })
+
+  it('paints every picture of a batch', async () => {
+    const batch = await run('text-to-image-dicache.json', SEED, '4.batch_size=2')
+    const kept = batch.outputs.filter(({ type }) => type === 'output')
+    expect(kept).toHaveLength(2)
+    expect(batch.reports[0]!.total_blocks).toBe(
+      2 * (await run('text-to-image-dicache.json', SEED)).reports[0]!.total_blocks,
+    )
+  })
+
+  it('names the node and the input of a value out of range', async () => {
+    const { code, stdout } = await heddle([
+      'run',
+      join(FOLDER, 'text-to-image-dicache.json'),
+      '--data',
+      data,
+      '--json',
+      '--set',
+      '5.threshold=99',
+    ])
+    expect(code).not.toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'error', errors: [{ node: '5', input: 'threshold' }] })
+  })
+})
