@@ -11,8 +11,8 @@ export interface Setting {
 
 /** Thresholds with the published warm-up of 20 % of the steps, and without any. */
 const THRESHOLDS: readonly { readonly warm_up: number; readonly thresholds: readonly number[] }[] = [
-  { warm_up: 0.2, thresholds: [0.05, 0.1, 0.2, 0.3, 0.4] },
-  { warm_up: 0, thresholds: [0.05, 0.1, 0.15, 0.2, 0.3] },
+  { warm_up: 0.2, thresholds: [0.1, 0.2, 0.3, 0.4] },
+  { warm_up: 0, thresholds: [0.1, 0.15, 0.2, 0.3] },
 ]
 
 /** The knobs as the node declares them. */
@@ -39,10 +39,12 @@ export function settings(steps: number, quick: boolean): readonly Setting[] {
   if (quick) return [withKnobs(steps, {}), fewer(1 / 2)]
   return [
     ...THRESHOLDS.flatMap(({ warm_up, thresholds }) =>
-      thresholds.map((threshold) => withKnobs(steps, { threshold, warm_up })),
+      thresholds.map((threshold) => withKnobs(steps, { threshold, warm_up, decide: 'together' })),
     ),
-    withKnobs(steps, { threshold: 0.2, warm_up: 0.2, history: 1 }),
-    withKnobs(steps, { threshold: 0.2, warm_up: 0.2, history: 3 }),
+    withKnobs(steps, { threshold: 0.2, warm_up: 0.2, decide: 'per branch' }),
+    withKnobs(steps, { threshold: 0.15, warm_up: 0, decide: 'per branch' }),
+    withKnobs(steps, { threshold: 0.2, warm_up: 0.2, decide: 'together', history: 1 }),
+    withKnobs(steps, { threshold: 0.2, warm_up: 0.2, decide: 'together', history: 3 }),
     fewer(1 / 2),
     fewer(2 / 5),
     fewer(1 / 3),

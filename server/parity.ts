@@ -14,6 +14,7 @@ const cacheLoops = cacheLoopChecker(({ threshold, retained, drift, probeDepth, m
     probe_depth: probeDepth,
     history: 2,
     drift,
+    decide: 'per branch',
     force_last: true,
     max_gain: maxGain,
     start: 0,

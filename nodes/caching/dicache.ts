@@ -55,6 +55,10 @@ const inputs = {
     default: 'probe',
     help: "What counts as drift: the relative change of the probe's output, or how much that differs from its input's change (needs a threshold about five times smaller).",
   }),
+  decide: choice(['per branch', 'together'], {
+    default: 'per branch',
+    help: 'Whether each guidance branch decides for itself, or both as one (as published where guidance is batched): then they stay in step and always run as one batch, which is faster per block.',
+  }),
   force_last: toggle({ default: true, help: 'Always compute the last evaluation, which sets the finest detail.' }),
   max_gain: float({
     default: 1.5,
@@ -82,6 +86,7 @@ interface Rules extends Forcing {
   readonly probeDepth: number
   readonly history: number
   readonly drift: DiCacheParams['drift']
+  readonly decide: DiCacheParams['decide']
   readonly gain: GainLimits
 }
 
@@ -96,10 +101,11 @@ const custom = (params: DiCacheParams): Rules => ({
   probeDepth: params.probe_depth,
   history: params.history,
   drift: params.drift,
+  decide: params.decide,
   gain: { min: 1, max: params.max_gain },
 })
 
-const published = { start: 0, end: 1, probeDepth: 1, history: 2, drift: 'probe' } as const
+const published = { start: 0, end: 1, probeDepth: 1, history: 2, drift: 'probe', decide: 'per branch' } as const
 const officialFlux: Rules = {
   ...published,
   threshold: 0.4,
@@ -111,6 +117,7 @@ const officialFlux: Rules = {
 }
 const officialHunyuan: Rules = {
   ...officialFlux,
+  decide: 'together',
   threshold: 0.1,
   comparison: 'at-most',
   warmUpRule: 'before',
@@ -130,6 +137,7 @@ const PAPER_THRESHOLDS: Readonly<Record<string, number>> = { flux: 0.4, 'hunyuan
 /** The paper's loop: no warm-up beyond the first step, the plain ratio as gain. */
 const paper = (params: DiCacheParams, family: string): Rules => ({
   ...officialHunyuan,
+  decide: 'per branch',
   threshold: PAPER_THRESHOLDS[family] ?? params.threshold,
   warmUp: 0,
   gain: { min: 0, max: Infinity },
@@ -173,19 +181,35 @@ interface State {
 /** What the gate found: why the rest must be computed, or how far the probe has drifted. */
 type Verdict = { readonly forced: string } | { readonly drift: number; readonly accumulated: number }
 
-/** mean|now - before| / mean|before|; not finite when there was nothing before. */
-const change = (now: Tensor, { tokens, size }: Measured): number => meanAbsDifference(now, tokens) / size
+/** One branch of the evaluation at hand, after its probe. */
+interface Probed {
+  readonly branch: Branch
+  readonly input: Hidden
+  readonly probe: Hidden
+  readonly state: BranchState
+}
 
-const driftSince = (before: Seen, input: Tensor, probe: Tensor): number =>
-  before.input ? Math.abs(change(probe, before.probe) - change(input, before.input)) : change(probe, before.probe)
+/** mean|now - before| / mean|before| over the tokens of all pairs; not finite when there was nothing before. */
+function change(pairs: readonly { readonly now: Tensor; readonly before: Measured }[]): number {
+  const moved = pairs.reduce((sum, { now, before }) => sum + meanAbsDifference(now, before.tokens), 0)
+  return moved / pairs.reduce((sum, { before }) => sum + before.size, 0)
+}
 
-function judge(call: Call, branch: Branch, input: Tensor, probe: Tensor, state: BranchState, rules: Rules): Verdict {
-  const forced = forcedBecause(call, branch, rules)
-  if (forced !== null) return { forced }
+/** Drift of the branches that decide together. */
+function driftOf(group: readonly Probed[], rules: Rules): number {
+  const probe = change(group.map(({ probe: { image }, state }) => ({ now: image, before: state.seen!.probe })))
+  if (rules.drift === 'probe') return probe
+  return Math.abs(probe - change(group.map(({ input, state }) => ({ now: input.image, before: state.seen!.input! }))))
+}
+
+function judge(call: Call, group: readonly Probed[], rules: Rules): Verdict {
+  const forced = group.map(({ branch }) => forcedBecause(call, branch, rules)).find((why) => why !== null)
+  if (forced !== undefined) return { forced }
   // A branch that sat an evaluation out has nothing to compare with.
-  if (state.seen?.index !== call.index - 1 || state.anchors.length === 0) return { forced: 'no-anchor' }
-  const drift = driftSince(state.seen, input, probe)
-  return Number.isFinite(drift) ? { drift, accumulated: state.accumulated + drift } : { forced: 'non-finite' }
+  if (group.some(({ state }) => state.seen?.index !== call.index - 1 || state.anchors.length === 0))
+    return { forced: 'no-anchor' }
+  const drift = driftOf(group, rules)
+  return Number.isFinite(drift) ? { drift, accumulated: group[0]!.state.accumulated + drift } : { forced: 'non-finite' }
 }
 
 /** Copies, so that no buffer of the runtime is kept or relied on. */
@@ -204,7 +228,7 @@ const mayReuse = (accumulated: number, { threshold, comparison }: Rules): boolea
   comparison === 'below' ? accumulated < threshold : accumulated <= threshold
 
 /** The rest of the blocks, from the probe; they give the newest anchor. */
-async function compute(denoiser: Denoiser, input: Hidden, probe: Hidden, state: BranchState, rules: Rules) {
+async function compute(denoiser: Denoiser, { input, probe, state }: Probed, rules: Rules): Promise<Tensor> {
   const output = await denoiser.blocks(probe, rules.probeDepth, denoiser.facts.depth)
   const anchor = anchorAfter(state.anchors.at(-1), input.image, probe.image, output.image)
   if (anchor) state.anchors = [...state.anchors, anchor].slice(-rules.history)
@@ -212,29 +236,29 @@ async function compute(denoiser: Denoiser, input: Hidden, probe: Hidden, state: 
   return denoiser.head(output)
 }
 
-async function evaluateBranch(
-  call: Call,
-  branch: Branch,
-  denoiser: Denoiser,
-  state: BranchState,
-  rules: Rules,
-): Promise<Evaluated> {
-  const input = await denoiser.embed(call, branch)
-  const probe = await denoiser.blocks(input, 0, rules.probeDepth)
-  const verdict = judge(call, branch, input.image, probe.image, state, rules)
-  state.seen = remember(call, input.image, probe.image, rules)
-  if ('forced' in verdict) {
-    const prediction = await compute(denoiser, input, probe, state, rules)
-    return { prediction, trace: { decision: 'full', forced: verdict.forced } }
-  }
-  if (!mayReuse(verdict.accumulated, rules)) {
-    const prediction = await compute(denoiser, input, probe, state, rules)
-    return { prediction, trace: { decision: 'resumed', ...verdict } }
-  }
+async function answer(denoiser: Denoiser, probed: Probed, verdict: Verdict, rules: Rules): Promise<Evaluated> {
+  const { input, probe, state } = probed
+  if ('forced' in verdict)
+    return { prediction: await compute(denoiser, probed, rules), trace: { decision: 'full', forced: verdict.forced } }
+  if (!mayReuse(verdict.accumulated, rules))
+    return { prediction: await compute(denoiser, probed, rules), trace: { decision: 'resumed', ...verdict } }
   state.accumulated = verdict.accumulated
   const { image, gain } = estimateOutput(input.image, probe.image, state.anchors, rules.gain)
   const prediction = await denoiser.head({ ...input, image })
   return { prediction, trace: { decision: 'skipped', ...verdict, ...(gain === null ? {} : { gain }) } }
+}
+
+/** Probes all branches, judges those that decide together as one, and answers each. */
+async function evaluate(call: Call, denoiser: Denoiser, { rules, branches }: State) {
+  const probes = call.branches.map(async (branch): Promise<Probed> => {
+    const input = await denoiser.embed(call, branch)
+    return { branch, input, probe: await denoiser.blocks(input, 0, rules.probeDepth), state: branches.of(branch) }
+  })
+  const probed = await Promise.all(probes)
+  const verdicts = probed.map((one) => judge(call, rules.decide === 'together' ? probed : [one], rules))
+  for (const { input, probe, state } of probed) state.seen = remember(call, input.image, probe.image, rules)
+  const answers = probed.map(async (one, i) => [one.branch, await answer(denoiser, one, verdicts[i]!, rules)] as const)
+  return new Map(await Promise.all(answers))
 }
 
 export const dicache: CacheMethod<DiCacheParams, State> = {
@@ -252,12 +276,13 @@ export const dicache: CacheMethod<DiCacheParams, State> = {
     rules: PRESETS[params.preset](params, family),
     branches: new PerBranch(() => ({ seen: null, accumulated: 0, anchors: [] })),
   }),
-  evaluate: (call, denoiser, { rules, branches }, params) =>
-    eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluateBranch(call, branch, denoiser, branches.of(branch), rules),
-    ),
+  evaluate: (call, denoiser, state, params) =>
+    isOff(params)
+      ? eachBranch(call, async (branch) => ({
+          prediction: await denoiser.predict(call, branch),
+          trace: { decision: 'full' },
+        }))
+      : evaluate(call, denoiser, state),
 }
 
 export default defineNode({

@@ -12,6 +12,7 @@ export const knobs: DiCacheParams = {
   probe_depth: 1,
   history: 2,
   drift: 'probe',
+  decide: 'per branch',
   force_last: true,
   max_gain: 1.5,
   start: 0,
