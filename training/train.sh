@@ -16,3 +16,4 @@ done
 $PYTHON -m training.train_transformer --minutes "${MINUTES:-80}"
 if [ "${DECODER_MINUTES:-0}" != 0 ]; then $PYTHON -m training.autoencoder --decoder-only --minutes "$DECODER_MINUTES" --lr 5e-4; fi
 $PYTHON -m training.export
+$PYTHON -m training.preview_map
