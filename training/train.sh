@@ -14,6 +14,6 @@ for ((part = 0; part < ${PARTS:-4}; part += 2)); do
   wait
 done
 $PYTHON -m training.train_transformer --minutes "${MINUTES:-80}"
-if [ "${DECODER_MINUTES:-0}" != 0 ]; then $PYTHON -m training.autoencoder --decoder-only --minutes "$DECODER_MINUTES" --lr 5e-4; fi
+if [ "${DECODER_MINUTES:-4.5}" != 0 ]; then $PYTHON -m training.autoencoder --decoder-only --minutes "${DECODER_MINUTES:-4.5}" --lr 1e-3; fi
 $PYTHON -m training.export
 $PYTHON -m training.preview_map
