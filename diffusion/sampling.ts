@@ -127,7 +127,7 @@ async function integrate(run: SamplingRun, denoise: Denoise): Promise<Tensor> {
 export async function sample(run: SamplingRun): Promise<SamplingResult> {
   const faults = faultsOf(run)
   if (faults.length > 0) throw new Error(`sampling: ${faults.join('; ')}`)
-  const cache = run.cache ?? run.model.cache ?? null
+  const { cache } = run
   const rows: ReportRow[] = []
   const began = performance.now()
   const samples =

@@ -32,7 +32,6 @@ export type PortName = keyof PortTypes
 
 interface PortOptions {
   readonly help?: string
-  readonly lazy?: boolean
 }
 
 /** An input that only a link can fill. */
@@ -49,7 +48,6 @@ export function port<P extends PortName>(
     type: name,
     required: !o.optional,
     linkOnly: true,
-    lazy: o.lazy ?? false,
     hidden: false,
     options: () => (o.help === undefined ? {} : { tooltip: o.help }),
     parse: () => ({
@@ -75,7 +73,6 @@ export function hidden<H extends keyof HiddenTypes>(name: H): Spec<HiddenTypes[H
     type: name,
     required: false,
     linkOnly: true,
-    lazy: false,
     hidden: true,
     options: () => ({}),
     parse: () => ({ ok: true, value: undefined as HiddenTypes[H] }),

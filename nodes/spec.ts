@@ -25,8 +25,6 @@ export interface Spec<T> {
   readonly required: boolean
   /** True when only a link can fill it (ports); false for widgets, which a link may also fill. */
   readonly linkOnly: boolean
-  /** Evaluated only when the node's `lazy` function asks for it. */
-  readonly lazy: boolean
   /** Filled by the engine, never by the user: 'PROMPT', 'EXTRA_PNGINFO', 'UNIQUE_ID'. */
   readonly hidden: boolean
   options(lists: Lists): SpecOptions
@@ -57,7 +55,7 @@ const bad = (type: Fault['type'], message: string, details: string): { ok: false
   fault: { type, message, details },
 })
 const tooltip = (help: string | undefined): SpecOptions => (help === undefined ? {} : { tooltip: help })
-const widget = { required: true, linkOnly: false, lazy: false, hidden: false } as const
+const widget = { required: true, linkOnly: false, hidden: false } as const
 
 interface Range {
   readonly default: number

@@ -70,8 +70,6 @@ export interface DiffusionModel {
   readonly transformer: Transformer
   readonly parametrisation: Parametrisation
   readonly latent: LatentFormat
-  /** Cache put on by ApplyCache, used when the sampler's own `cache` input is empty. */
-  readonly cache?: import('../caching/contract.ts').CacheConfiguration
 }
 
 /** The value of a CLIP link: every text encoder of a model and their tokenizers. */

@@ -37,7 +37,7 @@ export interface Session {
 /**
  * Idle threads of a session's pool spin by default, and sessions beside each other then fight for the cores (12 sessions: 6.5
  * times slower). Never spinning costs a wake-up for every operator, which hits the short runs of a probe hardest: bridging just
- * the gaps between operators made a plain run 11 % and a cached one 18 % faster (2 cores, width 256, 96 tokens).
+ * the gaps between operators made plain and cached runs 9 to 11 % faster, with 20 as with 100 us (one run each; 2 cores, width 256, 96 tokens).
  * 'basic' folds casts and constants and nothing else: higher levels gain nothing on these graphs.
  */
 const SPIN_MICROSECONDS = '50'

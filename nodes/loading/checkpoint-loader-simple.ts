@@ -6,10 +6,10 @@ export default defineNode({
   type: 'CheckpointLoaderSimple',
   category: 'loading',
   title: 'Load Checkpoint',
-  help: 'Opens a checkpoint: a diffusers folder or a single .safetensors file. Weights stay in the file and are mapped, not copied.',
+  help: 'Opens a checkpoint: a folder in diffusers layout, used as it is.',
   inputs: {
     ckpt_name: file('checkpoints', {
-      help: 'A folder with model_index.json under models/ or --models, or a file in its checkpoints/.',
+      help: 'A folder with model_index.json in models/ or a --models folder, or in their checkpoints/.',
     }),
   },
   outputs: { MODEL: 'MODEL', CLIP: 'CLIP', VAE: 'VAE' },

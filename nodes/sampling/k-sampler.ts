@@ -75,7 +75,7 @@ export default defineNode({
     const latent = fitChannels(values.latent_image.samples, model.latent, model.name)
     const [sampler, schedule] = [samplers.get(values.sampler_name)!, schedules.get(values.scheduler)!]
     const sigmas = runSigmas(schedule, values.steps, values.denoise, model.parametrisation)
-    const cache = values.cache ?? model.cache ?? null
+    const cache = values.cache ?? null
     const run = {
       evaluations: sampler.evaluations(sigmas),
       depth: model.transformer.facts.depth,

@@ -8,7 +8,7 @@ const groupOf = (spec: Spec<unknown>): Group => (spec.hidden ? 'hidden' : spec.r
 
 function declaration(spec: Spec<unknown>, lists: Lists): readonly unknown[] | string {
   if (spec.hidden) return spec.type
-  const options = { ...spec.options(lists), ...(spec.lazy ? { lazy: true } : {}) }
+  const options = spec.options(lists)
   return Object.keys(options).length === 0 ? [spec.type] : [spec.type, options]
 }
 
