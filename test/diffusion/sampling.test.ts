@@ -94,13 +94,9 @@ describe('the report', () => {
     expect(report.computedBlocks).toBe(report.totalBlocks)
   })
 
-  it('carries the method and its settings, from the sampler or from the model', async () => {
+  it('carries the method and its settings', async () => {
     const own = await runFake({ cache: at({ threshold: 0.7 }) })
     expect(own.report).toMatchObject({ method: 'DiCache', params: { threshold: 0.7, preset: 'custom' } })
-    const model = { ...fakeModel(fakeTransformer()), cache: at({ threshold: 0.7 }) }
-    const patched = await runFake({ model })
-    expect(patched.samples.data).toEqual(own.samples.data)
-    expect(patched.report.method).toBe('DiCache')
   })
 
   it.each([
