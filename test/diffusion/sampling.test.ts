@@ -6,7 +6,7 @@ import { samplers } from '../../diffusion/registry.ts'
 import type { Sampler } from '../../diffusion/sampling-types.ts'
 import { axpy, tensor, zeros, type Tensor } from '../../diffusion/tensor.ts'
 import { dicache, type DiCacheParams } from '../../nodes/caching/dicache.ts'
-import { FAKE_LATENT, fakeConditioning, fakeModel, fakeTransformer } from '../fixtures/fake-model.ts'
+import { FAKE_LATENT, fakeConditioning, fakeTransformer } from '../fixtures/fake-model.ts'
 import { knobs } from '../nodes/caching/scripted.ts'
 import { runFake } from './caching/run.ts'
 
