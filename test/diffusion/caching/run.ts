@@ -20,6 +20,8 @@ export interface FakeRunOptions extends Partial<SamplingRun> {
   readonly seed?: bigint
   readonly samplerName?: string
   readonly denoise?: number
+  /** [H, W] of the latents. */
+  readonly size?: readonly [number, number]
 }
 
 /** A whole sampling run of the fake model; 16 simple Euler steps with guidance 3 unless told. */
@@ -31,9 +33,10 @@ export function runFake(options: FakeRunOptions = {}): Promise<SamplingResult> {
     seed = 1n,
     samplerName = 'euler',
     denoise = 1,
+    size,
   } = options
   const model = options.model ?? fakeModel(transformer)
-  const shape = [batch, ...FAKE_LATENT]
+  const shape = size ? [batch, FAKE_LATENT[0], ...size] : [batch, ...FAKE_LATENT]
   return sample({
     model,
     positive: [fakeConditioning(1)],
