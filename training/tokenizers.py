@@ -120,7 +120,8 @@ T5_CONFIG = {"clean_up_tokenization_spaces": True, "eos_token": "</s>", "extra_i
 def build():
     """(CLIP tokenizer.json, T5 tokenizer.json), always the same for the same caption grammar."""
     words = vocabulary()
-    return clip_tokenizer(words + [",", "."]), t5_tokenizer(words)
+    parts = sorted({p for w in words for p in w.split("-")})  # the CLIP pattern splits at hyphens
+    return clip_tokenizer(parts + [",", ".", ":", "-"]), t5_tokenizer(words)
 
 
 class Encoder:
