@@ -12,6 +12,12 @@ export interface Call {
   readonly total: number
   /** Noise level of the latent: 1 is pure noise for flow models, 0 is clean. */
   readonly sigma: number
+  /** The time the model is told, in training steps: 1000 is pure noise, 0 is clean; may lie between whole steps. */
+  readonly timestep: number
+  /** The run's noise levels, falling: one more than it has steps. A sampler may evaluate at levels between them. */
+  readonly sigmas: readonly number[]
+  /** Scale g of the guided prediction uncond + g (cond - uncond); 1 where there is no unconditional branch. */
+  readonly guidance: number
   /** Share of the run's noise range already behind, 0 at the first evaluation and 1 at sigma 0: what `start`/`end` windows refer to. */
   readonly progress: number
   /** The noisy latent as the model takes it: [1, C, H, W] (video: [1, C, F, H, W]). */
@@ -31,6 +37,42 @@ export interface Hidden {
   readonly context: unknown
 }
 
+/**
+ * What one module gave for one sample and branch, after its output projection and before its gate: what the block would multiply
+ * by its gate and add. It is the method's to keep: no run writes to it again.
+ */
+export interface ModuleOutput {
+  /** [1, image tokens, width]. */
+  readonly image: Tensor
+  /** [1, text tokens, width] where the module works on text tokens that blocks change, else null. */
+  readonly text: Tensor | null
+}
+
+/** One module of one block by name, e.g. 'attn.3': the kind, then the block's index. */
+export type ModuleKey = `${string}.${number}`
+
+export const moduleKey = (kind: string, block: number): ModuleKey => `${kind}.${block}`
+
+/** A module that is not simply run: its output as given or, where `refresh` lists image tokens, computed anew for just those. */
+export interface GivenModule {
+  readonly output: ModuleOutput
+  /** Rising indices of image tokens, at least one. Only for kinds that look at one token at a time ('mlp'). */
+  readonly refresh?: readonly number[]
+}
+
+/** How the modules of a range of blocks are to be answered; whatever it does not name is run. */
+export interface ModulePlan {
+  readonly given?: ReadonlyMap<ModuleKey, GivenModule>
+  /** Modules whose outputs come back, as run or as refreshed. */
+  readonly emit?: ReadonlySet<ModuleKey>
+}
+
+/** A range of blocks after a plan: the tokens, and the outputs asked for. */
+export interface ModuleRun {
+  readonly hidden: Hidden
+  readonly outputs: ReadonlyMap<ModuleKey, ModuleOutput>
+}
+
 /** What a model can offer to a caching method. */
 export interface Facts {
   /** Registry name of the family, e.g. 'flux'. */
@@ -39,8 +81,25 @@ export interface Facts {
   readonly depth: number
   /** Block indices at which the graph can be left and entered again; 0 is after embed, `depth` before head. */
   readonly cuts: ReadonlySet<number>
-  /** Module kinds whose outputs can be emitted and taken back ('attn', 'mlp'). */
+  /** Module kinds whose outputs can be emitted and taken back ('attn', 'mlp'); every block has one of each. */
   readonly modules: ReadonlySet<string>
+  /**
+   * Further tensors that can be read: 'modulated', the image tokens as the first block's attention takes them (norm, scale and
+   * shift of its adaptive layer norm) [1, image tokens, width], and 'temb', the time embedding [1, width].
+   */
+  readonly taps: ReadonlySet<string>
+}
+
+/** What a method may know of the sampling run it is bound to: a calibration belongs to a model and to noise levels. */
+export interface RunFacts {
+  /** Name of the model: a folder or a file, e.g. 'heddle-flux-mini'. */
+  readonly model: string
+  /** Name of the sampler, e.g. 'euler'. */
+  readonly sampler: string
+  /** Classifier-free guidance scale. */
+  readonly guidance: number
+  /** Falling noise levels of the run, as the sampler gets them: one more than it makes steps. */
+  readonly sigmas: readonly number[]
 }
 
 /** A denoiser, whole and in parts, for one sampling run. Every call of it is counted by the report. */
@@ -51,6 +110,10 @@ export interface Denoiser {
   embed(call: Call, branch: Branch): Promise<Hidden>
   /** Runs blocks [from, to) on `hidden`. */
   blocks(hidden: Hidden, from: number, to: number): Promise<Hidden>
+  /** Runs blocks [from, to) on `hidden` by a plan: modules whose output is given are not computed. Needs `facts.modules`. */
+  modules(hidden: Hidden, from: number, to: number, plan: ModulePlan): Promise<ModuleRun>
+  /** Reads one of `facts.taps` from the state before the first block. Costs what it computes, not a block. */
+  tap(hidden: Hidden, name: string): Promise<Tensor>
   /** Image tokens to prediction, shaped like the latent. */
   head(hidden: Hidden): Promise<Tensor>
 }
@@ -81,15 +144,18 @@ export interface Evaluated {
 export interface Needs {
   readonly cuts?: readonly number[]
   readonly modules?: readonly string[]
+  readonly taps?: readonly string[]
 }
 
 /** A caching method, written for one sample; every sample and guidance branch decides for itself. */
 export interface CacheMethod<Params, State> {
   /** Class name of its node, e.g. 'DiCache'. */
   readonly id: string
-  needs(params: Params, facts: Facts): Needs
+  needs(params: Params, facts: Facts, run?: RunFacts): Needs
+  /** What the user should know of these settings on this model and run, a sentence each; nothing is refused for it. */
+  cautions?(params: Params, facts: Facts, run?: RunFacts): readonly string[]
   /** Fresh state for one sample of one sampling run: the only place where state is made. */
-  start(params: Params, facts: Facts): State
+  start(params: Params, facts: Facts, run?: RunFacts): State
   evaluate(call: Call, denoiser: Denoiser, state: State, params: Params): Promise<ReadonlyMap<Branch, Evaluated>>
 }
 
@@ -98,8 +164,10 @@ export interface CacheConfiguration {
   readonly method: string
   /** Parameters as the user set them, for reports. */
   readonly params: Readonly<Record<string, unknown>>
+  /** The method's sentences for the report of a run; see CacheMethod. */
+  cautions?(facts: Facts, run?: RunFacts): readonly string[]
   /** Checks the needs (throws UnmetNeedsError) and returns a factory of per-sample evaluators for one run. */
-  bind(facts: Facts): () => (call: Call, denoiser: Denoiser) => Promise<ReadonlyMap<Branch, Evaluated>>
+  bind(facts: Facts, run?: RunFacts): () => (call: Call, denoiser: Denoiser) => Promise<ReadonlyMap<Branch, Evaluated>>
 }
 
 /** A method needs what this model cannot offer; nothing has run. */
@@ -110,8 +178,12 @@ export class UnmetNeedsError extends Error {
 function unmet(needs: Needs, facts: Facts): string[] {
   const cuts = (needs.cuts ?? []).filter((cut) => !facts.cuts.has(cut)).map((cut) => `a cut at block ${cut}`)
   const modules = (needs.modules ?? []).filter((kind) => !facts.modules.has(kind)).map((kind) => `'${kind}' outputs`)
-  return [...cuts, ...modules]
+  const taps = (needs.taps ?? []).filter((name) => !facts.taps.has(name)).map((name) => `the tensor '${name}'`)
+  return [...cuts, ...modules, ...taps]
 }
+
+const offered = (names: ReadonlySet<string>): string => [...names].join(', ') || 'none'
+
 
 /** Binds a method to parameters; the result holds no state. */
 export function configure<Params extends object, State>(
@@ -121,15 +193,17 @@ export function configure<Params extends object, State>(
   return {
     method: method.id,
     params: { ...params } as Readonly<Record<string, unknown>>,
-    bind(facts) {
-      const missing = unmet(method.needs(params, facts), facts)
+    cautions: (facts, run) => method.cautions?.(params, facts, run) ?? [],
+    bind(facts, run) {
+      const missing = unmet(method.needs(params, facts, run), facts)
       if (missing.length > 0)
         throw new UnmetNeedsError(
           `${method.id} needs ${missing.join(', ')}; the ${facts.family} model has ${facts.depth} blocks with cuts at ` +
-            `${facts.cuts.size === 0 ? 'none' : [...facts.cuts].join(', ')}. Lower the setting or use another method.`,
+            `${facts.cuts.size === 0 ? 'none' : [...facts.cuts].join(', ')}, modules ${offered(facts.modules)}, tensors ` +
+            `${offered(facts.taps)}. Lower the setting or use another method.`,
         )
       return () => {
-        const state = method.start(params, facts)
+        const state = method.start(params, facts, run)
         return (call, denoiser) => method.evaluate(call, denoiser, state, params)
       }
     },
