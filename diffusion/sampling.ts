@@ -1,6 +1,6 @@
 /** One sampling run: noise to samples, by a sampler, over a guided denoiser, with or without a cache. */
 import { buildReport } from './caching/report.ts'
-import type { Branch, CacheConfiguration, Denoiser } from './caching/contract.ts'
+import type { Branch, CacheConfiguration, Denoiser, RunFacts } from './caching/contract.ts'
 import type { ReportRow } from './caching/report-types.ts'
 import { openDenoiser } from './denoiser.ts'
 import type { Conditioning } from './families/contract.ts'
@@ -86,6 +86,14 @@ function planOf(run: SamplingRun) {
   return { family, depth, branches, evaluations: run.sampler.evaluations(run.sigmas), samples: run.latent.shape[0]! }
 }
 
+/** What a caching method may know of a run. */
+const factsOf = ({ model, sampler, guidance, sigmas }: SamplingRun): RunFacts => ({
+  model: model.name,
+  sampler: sampler.name,
+  guidance,
+  sigmas,
+})
+
 /** The guided denoiser of one run; `onRows` gets the rows of each evaluation. */
 async function openDenoise(
   run: SamplingRun,
@@ -95,7 +103,7 @@ async function openDenoise(
   const { branches, evaluations, samples } = planOf(run)
   const conditioning = conditioningOf(run, branches)
   const latentShape = run.latent.shape.slice(1)
-  const start = cache?.bind(run.model.transformer.facts)
+  const start = cache?.bind(run.model.transformer.facts, factsOf(run))
   const opened = await openDenoiser(run.model.transformer, conditioning, latentShape, samples, run.signal)
   return guided({
     evaluators: evaluatorsFor(start, opened.denoiser, samples),
