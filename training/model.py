@@ -33,7 +33,7 @@ def t5_config():
         "architectures": ["T5EncoderModel"], "classifier_dropout": 0.0, "d_ff": 512, "d_kv": 64, "d_model": TEXT_WIDTH,
         "decoder_start_token_id": 0, "dense_act_fn": "gelu_new", "dropout_rate": 0.0, "eos_token_id": 1,
         "feed_forward_proj": "gated-gelu", "initializer_factor": 1.0, "is_encoder_decoder": False, "is_gated_act": True,
-        "layer_norm_epsilon": 1e-06, "model_type": "t5", "num_decoder_layers": 2, "num_heads": 4, "num_layers": 2,
+        "layer_norm_epsilon": 1e-06, "model_type": "t5", "num_decoder_layers": 2, "num_heads": 4, "num_layers": 4,
         "output_past": True, "pad_token_id": 0, "relative_attention_max_distance": 128,
         "relative_attention_num_buckets": 32, "tie_word_embeddings": False, "torch_dtype": "float16",
         "transformers_version": "4.45.0", "use_cache": False, "vocab_size": len(build()[1]["model"]["vocab"]),
