@@ -1,6 +1,6 @@
 /** The arguments and the result of one sampling run, between the sampler nodes and the mathematics. */
 import type { CacheConfiguration } from './caching/contract.ts'
-import type { CacheReport, ReportRow } from './caching/report-types.ts'
+import type { CacheReport, ReportRow, SamplingPlan } from './caching/report-types.ts'
 import type { Conditioning, DiffusionModel } from './families/contract.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -52,7 +52,7 @@ export interface SamplingRun {
   readonly cache: CacheConfiguration | null
   readonly signal: AbortSignal
   /** After each evaluation, its rows. */
-  readonly onRows?: (rows: readonly ReportRow[]) => void
+  readonly onRows?: (rows: readonly ReportRow[], plan: SamplingPlan) => void
   /** After each step, the predicted clean latent. */
   readonly onStep?: (done: number, total: number, denoised: Tensor) => void
 }

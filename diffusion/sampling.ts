@@ -1,7 +1,7 @@
 /** One sampling run: noise to samples, by a sampler, over a guided denoiser, with or without a cache. */
 import { buildReport } from './caching/report.ts'
 import type { Branch, CacheConfiguration, Denoiser, RunFacts } from './caching/contract.ts'
-import type { ReportRow } from './caching/report-types.ts'
+import type { ReportRow, SamplingPlan } from './caching/report-types.ts'
 import { openDenoiser } from './denoiser.ts'
 import type { Conditioning } from './families/contract.ts'
 import { branchesFor, guided, type Evaluator } from './guidance/classifier-free.ts'
@@ -79,11 +79,16 @@ function conditioningOf(run: SamplingRun, branches: readonly Branch[]): Map<Bran
   return new Map(branches.map((branch) => [branch, (branch === 'cond' ? run.positive : run.negative)[0]!]))
 }
 
-/** The facts of a run that its report needs before anything has run. */
-function planOf(run: SamplingRun) {
+function planOf(run: SamplingRun): SamplingPlan {
   const { family, depth } = run.model.transformer.facts
-  const branches = branchesFor(run.guidance)
-  return { family, depth, branches, evaluations: run.sampler.evaluations(run.sigmas), samples: run.latent.shape[0]! }
+  return {
+    ...{ family, depth },
+    method: run.cache?.method ?? null,
+    params: run.cache?.params ?? {},
+    branches: branchesFor(run.guidance),
+    evaluations: run.sampler.evaluations(run.sigmas),
+    samples: run.latent.shape[0]!,
+  }
 }
 
 /** What a caching method may know of a run. */
@@ -136,6 +141,7 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
   const faults = faultsOf(run)
   if (faults.length > 0) throw new Error(`sampling: ${faults.join('; ')}`)
   const { cache } = run
+  const plan = planOf(run)
   const rows: ReportRow[] = []
   const began = performance.now()
   const samples =
@@ -145,9 +151,9 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
           run,
           await openDenoise(run, cache, (fresh) => {
             rows.push(...fresh)
-            run.onRows?.(fresh)
+            run.onRows?.(fresh, plan)
           }),
         )
   const seconds = (performance.now() - began) / 1000
-  return { samples, report: buildReport(cache, { ...planOf(run), seconds }, rows) }
+  return { samples, report: buildReport(plan, seconds, rows) }
 }

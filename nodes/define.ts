@@ -1,5 +1,5 @@
 /** defineNode: the declaration of a node, from which its type, check, widgets and documentation are derived. */
-import type { CacheReport, ReportRow } from '../diffusion/caching/report-types.ts'
+import type { CacheReport, ReportRow, SamplingPlan } from '../diffusion/caching/report-types.ts'
 import type { DiffusionModel, Checkpoint } from '../diffusion/families/contract.ts'
 import type { PortName, PortTypes } from './ports.ts'
 import type { Specs, Values } from './spec.ts'
@@ -17,11 +17,8 @@ export interface Reporter {
   progress(value: number, max: number): void
   /** A preview picture: RGB bytes [height, width, 3]; encoded and sent by the engine. */
   preview(rgb: Uint8Array, width: number, height: number): void
-  /** Decisions of a caching method, as they fall. */
-  cacheRows(
-    rows: readonly ReportRow[],
-    run: { readonly evaluations: number; readonly depth: number; readonly method: string | null },
-  ): void
+  /** Decisions of a caching method, as they fall; they belong to one sampling run until `sampled` ends it. */
+  cacheRows(rows: readonly ReportRow[], plan: SamplingPlan): void
   /** What a whole sampling run did and how long it took, once it has ended. */
   sampled(report: CacheReport): void
   /** Something the user should see on the node; the run goes on. */

@@ -34,3 +34,9 @@ export interface CacheReport {
   /** Things the user should know: nothing was skipped, everything was, too few steps. */
   readonly warnings: readonly string[]
 }
+
+/** What is known of a run before anything has run. */
+export type SamplingPlan = Pick<
+  CacheReport,
+  'method' | 'params' | 'family' | 'depth' | 'evaluations' | 'samples' | 'branches'
+>

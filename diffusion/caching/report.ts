@@ -1,12 +1,8 @@
 /** The report of one sampling run from its rows, with what the user should know about it. */
-import type { CacheConfiguration } from './contract.ts'
-import type { CacheReport, ReportRow } from './report-types.ts'
+import type { CacheReport, ReportRow, SamplingPlan } from './report-types.ts'
 
 /** Below this many evaluations neighbouring steps differ too much for any reuse to be honest. */
 const FEW_EVALUATIONS = 10
-
-/** What is known of a run besides its rows. */
-export type ReportFacts = Pick<CacheReport, 'family' | 'depth' | 'evaluations' | 'samples' | 'branches' | 'seconds'>
 
 const reused = ({ decision }: ReportRow): boolean => decision === 'skipped' || decision === 'partial'
 
@@ -26,19 +22,14 @@ function warningsFor(method: string, evaluations: number, rows: readonly ReportR
   return warnings
 }
 
-/** `rows` in order of evaluation, sample, branch; `cache` is null for a plain run, which has nothing to warn of. */
-export function buildReport(
-  cache: CacheConfiguration | null,
-  facts: ReportFacts,
-  rows: readonly ReportRow[],
-): CacheReport {
+/** `rows` in order of evaluation, sample, branch; a plain run has nothing to warn of. */
+export function buildReport(plan: SamplingPlan, seconds: number, rows: readonly ReportRow[]): CacheReport {
   return {
-    ...facts,
-    method: cache?.method ?? null,
-    params: cache?.params ?? {},
+    ...plan,
+    seconds,
     rows,
     computedBlocks: rows.reduce((sum, row) => sum + row.blocks, 0),
-    totalBlocks: facts.evaluations * facts.samples * facts.branches.length * facts.depth,
-    warnings: cache ? warningsFor(cache.method, facts.evaluations, rows) : [],
+    totalBlocks: plan.evaluations * plan.samples * plan.branches.length * plan.depth,
+    warnings: plan.method === null ? [] : warningsFor(plan.method, plan.evaluations, rows),
   }
 }

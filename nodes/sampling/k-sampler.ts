@@ -75,12 +75,6 @@ export default defineNode({
     const latent = fitChannels(values.latent_image.samples, model.latent, model.name)
     const [sampler, schedule] = [samplers.get(values.sampler_name)!, schedules.get(values.scheduler)!]
     const sigmas = runSigmas(schedule, values.steps, values.denoise, model.parametrisation)
-    const cache = values.cache ?? null
-    const run = {
-      evaluations: sampler.evaluations(sigmas),
-      depth: model.transformer.facts.depth,
-      method: cache?.method ?? null,
-    }
     const preview = previewer(model.latent, report)
     const result = await sample({
       model,
@@ -91,9 +85,9 @@ export default defineNode({
       noise: normalNoise(values.seed, latent.shape),
       sigmas,
       sampler,
-      cache,
+      cache: values.cache ?? null,
       signal,
-      onRows: (rows) => report.cacheRows(rows, run),
+      onRows: (rows, plan) => report.cacheRows(rows, plan),
       onStep(done, total, denoised) {
         report.progress(done, total)
         preview(denoised)

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { NodeErrors, EngineEvent } from '../engine/protocol.ts'
 import { isPreview } from '../engine/protocol.ts'
+import { Samplings, type NodeReport } from '../engine/samplings.ts'
 import type { DataFolders } from '../http/context.ts'
 import { isRecord } from '../json.ts'
 
@@ -43,26 +44,18 @@ export interface RunDocument {
   readonly errors: readonly RunError[]
 }
 
-interface Sampling {
-  readonly run: { readonly evaluations: number; readonly depth: number; readonly method: string | null }
-  readonly rows: DecisionRow[]
-  /** Known once the run has ended. */
-  seconds: number
-}
-
 const isFile = (value: unknown): value is { filename: string; subfolder: string; type: 'output' | 'temp' | 'input' } =>
   isRecord(value) && typeof value['filename'] === 'string' && typeof value['type'] === 'string'
 
-function reportOf(node: string, { run, rows, seconds }: Sampling): SamplingReport {
-  const chains = new Set(rows.map((row) => `${row.sample} ${row.branch}`)).size
+function reportOf({ node, report }: NodeReport): SamplingReport {
   return {
     node,
-    method: run.method,
-    evaluations: run.evaluations,
-    computed_blocks: rows.reduce((sum, row) => sum + row.blocks, 0),
-    total_blocks: run.evaluations * chains * run.depth,
-    seconds,
-    decisions: rows.map(({ evaluation, sample, branch, decision, blocks }) => ({
+    method: report.method,
+    evaluations: report.evaluations,
+    computed_blocks: report.computedBlocks,
+    total_blocks: report.totalBlocks,
+    seconds: report.seconds,
+    decisions: report.rows.map(({ evaluation, sample, branch, decision, blocks }) => ({
       ...{ evaluation, sample, branch, decision, blocks },
     })),
   }
@@ -71,7 +64,7 @@ function reportOf(node: string, { run, rows, seconds }: Sampling): SamplingRepor
 export class Results {
   readonly #folders: DataFolders
   readonly #outputs: { node: string; file: string; type: string }[] = []
-  readonly #samplings = new Map<string, Sampling>()
+  readonly #samplings = new Samplings()
   readonly #errors: RunError[] = []
 
   constructor(folders: DataFolders) {
@@ -80,17 +73,9 @@ export class Results {
 
   note(event: EngineEvent): void {
     if (isPreview(event)) return
+    this.#samplings.note(event)
     const { data } = event
     if (event.type === 'executed') this.#noteOutput(String(data['node']), data['output'])
-    if (event.type === 'heddle.cache') {
-      const node = String(data['node'])
-      const { run, rows } = data as unknown as Sampling
-      const known = this.#samplings.get(node) ?? { run, rows: [], seconds: 0 }
-      known.rows.push(...rows)
-      this.#samplings.set(node, known)
-    }
-    const sampling = event.type === 'heddle.sampled' ? this.#samplings.get(String(data['node'])) : undefined
-    if (sampling) sampling.seconds = Number(data['seconds'])
     if (event.type === 'execution_error') {
       const text = (key: string) => (typeof data[key] === 'string' ? data[key] : '')
       this.fail({
@@ -120,7 +105,7 @@ export class Results {
       status,
       seconds: Math.round(seconds * 1000) / 1000,
       outputs: this.#outputs,
-      reports: [...this.#samplings].map(([node, sampling]) => reportOf(node, sampling)),
+      reports: this.#samplings.all.reports.map(reportOf),
       errors: this.#errors,
     }
   }

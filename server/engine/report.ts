@@ -1,6 +1,6 @@
 /** The Reporter a node is given: progress and previews throttled, cache decisions and warnings as events. */
 import sharp from 'sharp'
-import type { CacheReport, ReportRow } from '../../diffusion/caching/report-types.ts'
+import type { CacheReport, ReportRow, SamplingPlan } from '../../diffusion/caching/report-types.ts'
 import type { Reporter } from '../../nodes/define.ts'
 import type { Emitter } from './outbox.ts'
 import type { ProgressBoard } from './progress.ts'
@@ -34,6 +34,8 @@ export class NodeReporter implements Reporter {
   #previewAt = 0
   #waiting: Picture | null = null
   #encoding: Promise<void> | null = null
+  /** Sampling runs that have ended: a node may sample more than once. */
+  #runs = 0
 
   constructor(nodeId: string, target: ReportTarget) {
     this.#nodeId = nodeId
@@ -61,16 +63,13 @@ export class NodeReporter implements Reporter {
     this.#encoding = this.#encode().finally(() => (this.#encoding = null))
   }
 
-  cacheRows(
-    rows: readonly ReportRow[],
-    run: { readonly evaluations: number; readonly depth: number; readonly method: string | null },
-  ): void {
-    this.#event('heddle.cache', { run: { ...run }, rows: rows.map((row) => ({ ...row })) })
+  cacheRows(rows: readonly ReportRow[], plan: SamplingPlan): void {
+    this.#event('heddle.cache', { run: { ...plan, index: this.#runs }, rows: rows.map((row) => ({ ...row })) })
   }
 
   /** The rows went out as they fell; this is their sum. */
   sampled({ rows: _, ...totals }: CacheReport): void {
-    this.#event('heddle.sampled', { ...totals })
+    this.#event('heddle.sampled', { index: this.#runs++, ...totals })
   }
 
   readonly warn = (message: string): void => this.#event('heddle.warning', { message })

@@ -5,6 +5,7 @@ import { historyRoutes } from './history.ts'
 import { nodeRoutes } from './nodes.ts'
 import { promptRoutes } from './prompt.ts'
 import { queueRoutes } from './queue.ts'
+import { reportRoutes } from './reports.ts'
 import { systemRoutes } from './system.ts'
 import { uploadRoutes } from './upload.ts'
 import { userdataRoutes } from './userdata.ts'
@@ -15,6 +16,7 @@ const GROUPS = [
   promptRoutes,
   queueRoutes,
   historyRoutes,
+  reportRoutes,
   nodeRoutes,
   viewRoutes,
   uploadRoutes,

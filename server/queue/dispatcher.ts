@@ -158,7 +158,7 @@ export class Dispatcher {
   /** History first, then the status that ends the prompt, then `executing` with no node: clients rely on that order. */
   async #close(record: JobRecord, outcome: Outcome): Promise<void> {
     const { promptId } = record.job
-    this.#parts.history.add(promptId, record.entry(outcome))
+    this.#parts.history.add(promptId, record.entry(outcome), record.reports)
     await this.#parts.queue.finish(promptId)
     await this.tellStatus()
     if (record.owner !== null) this.#emit(record, 'executing', { node: null })

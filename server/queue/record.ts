@@ -1,5 +1,6 @@
 /** What is written down of a running job: its messages and outputs, which make its history entry. */
 import { isPreview, type EngineEvent, type Outcome } from '../engine/protocol.ts'
+import { Samplings, type PromptReports } from '../engine/samplings.ts'
 import type { HistoryEntry } from '../store/history.ts'
 import type { Job } from './port.ts'
 
@@ -10,6 +11,7 @@ export class JobRecord {
   readonly job: Job
   readonly #messages: (readonly [string, unknown])[] = []
   readonly #outputs: Record<string, unknown> = {}
+  readonly #samplings = new Samplings()
   /** The node that was started last, for when the engine dies over it. */
   #executing: string | null = null
   #ended = false
@@ -35,11 +37,16 @@ export class JobRecord {
 
   note(event: EngineEvent): void {
     if (isPreview(event)) return
+    this.#samplings.note(event)
     if (KEPT_MESSAGES.test(event.type)) this.#messages.push([event.type, event.data])
     if (TERMINAL.test(event.type)) this.#ended = true
     const node = event.data['node']
     if (event.type === 'executing' && typeof node === 'string') this.#executing = node
     if (event.type === 'executed' && typeof node === 'string') this.#outputs[node] = event.data['output']
+  }
+
+  get reports(): PromptReports {
+    return this.#samplings.all
   }
 
   entry(outcome: Outcome): HistoryEntry {

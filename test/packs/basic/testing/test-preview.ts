@@ -12,16 +12,25 @@ export default defineNode({
   inputs: { frames: int({ default: 3, min: 1, max: 100 }), seed: int({ default: 0, min: 0, max: 1_000_000_000 }) },
   outputs: { INT: 'INT' },
   async run({ frames }, { report }) {
-    const run = { evaluations: frames, depth: 12, method: 'TestPreview' }
+    const plan = {
+      ...{ method: 'TestPreview', params: { threshold: 0.2 }, family: 'test', depth: 12 },
+      ...{ evaluations: frames, samples: 1, branches: ['cond'] as const },
+    }
     for (let frame = 0; frame < frames; frame++) {
       report.preview(new Uint8Array(SIZE * SIZE * 3).fill(frame * 40), SIZE, SIZE)
       report.progress(frame + 1, frames)
       const row = { evaluation: frame, sample: 0, branch: 'cond', sigma: 1 - frame / frames, milliseconds: 1 } as const
-      report.cacheRows([{ ...row, blocks: frame === 0 ? 12 : 1, decision: frame === 0 ? 'full' : 'skipped' }], run)
+      report.cacheRows([{ ...row, blocks: frame === 0 ? 12 : 1, decision: frame === 0 ? 'full' : 'skipped' }], plan)
       await wait(10)
     }
-    const totals = { params: {}, family: 'test', samples: 1, branches: ['cond'], rows: [], warnings: [] } as const
-    report.sampled({ ...run, ...totals, computedBlocks: frames + 11, totalBlocks: 12 * frames, seconds: 0.25 })
+    report.sampled({
+      ...plan,
+      rows: [],
+      warnings: [],
+      computedBlocks: frames + 11,
+      totalBlocks: 12 * frames,
+      seconds: 0.25,
+    })
     report.warn('nothing was computed')
     return { INT: frames }
   },
