@@ -17,6 +17,7 @@ SLOTS = ["left", "middle", "right"]
 SIZES = {"small": 12, "medium": 70, "large": 18}
 SKYBORNE = ("balloon", "bird")
 COUNTABLE = ("boat", "tree", "pine", "bird", "sheep", "balloon", "flower", "cactus", "house")
+NARROW = ("tree", "pine", "bird", "balloon", "flower", "cactus")
 MOUNTAINOUS = ("sea", "meadow", "desert", "snow")
 
 # What is found where, with weights.
@@ -87,10 +88,12 @@ def pick_colour(rng, name, place, time, taken):
 
 def pick_count(rng, name, groups, size):
     """How many of it stand together, and the size they then have."""
-    if name not in COUNTABLE or size == "large" or rng.random() > {1: 0.5, 2: 0.3}.get(groups, 0.08):
+    if name not in COUNTABLE or size == "large" or rng.random() > {1: 0.5, 2: 0.3}.get(groups, 0):
         return 1, size
-    # In a third of the picture there is only room for small ones.
-    return rng.choice([2, 3]), size if groups == 1 else "small"
+    if groups == 1:
+        return rng.choice([2, 3]), size
+    # Beside another group there is only room for a few small ones.
+    return rng.choice([2, 3]) if name in NARROW else 2, "small"
 
 
 def draw_groups(rng, place, time):
@@ -110,8 +113,8 @@ def draw_groups(rng, place, time):
             size = "medium"
         count, size = pick_count(rng, name, number, size)
         groups.append({"name": name, "colour": colour, "size": size, "slot": "middle", "count": count})
-    if number == 2 and any(g["size"] == "large" for g in groups):
-        slots = rng.sample(["left", "right"], 2)  # large things leave no room beside them
+    if number == 2 and any(g["size"] == "large" or g["count"] > 1 for g in groups):
+        slots = rng.sample(["left", "right"], 2)  # large or many things leave no room beside them
     else:
         slots = rng.sample(SLOTS, number)
     for group, slot in zip(groups, slots):
