@@ -166,6 +166,10 @@ export interface CacheConfiguration {
   readonly params: Readonly<Record<string, unknown>>
   /** The method's sentences for the report of a run; see CacheMethod. */
   cautions?(facts: Facts, run?: RunFacts): readonly string[]
+  /** What the method asks of a model with these parameters. */
+  needs(facts: Facts, run?: RunFacts): Needs
+  /** The same method with some parameters changed; throws for a name or a type of value that it does not have. */
+  with(changes: Readonly<Record<string, unknown>>): CacheConfiguration
   /** Checks the needs (throws UnmetNeedsError) and returns a factory of per-sample evaluators for one run. */
   bind(facts: Facts, run?: RunFacts): () => (call: Call, denoiser: Denoiser) => Promise<ReadonlyMap<Branch, Evaluated>>
 }
@@ -185,6 +189,15 @@ function unmet(needs: Needs, facts: Facts): string[] {
 const offered = (names: ReadonlySet<string>): string => [...names].join(', ') || 'none'
 
 
+function checkChanges(method: string, params: object, changes: object): void {
+  const known = new Map(Object.entries(params))
+  for (const [name, value] of Object.entries(changes)) {
+    if (!known.has(name)) throw new Error(`${method} has no '${name}'; it has ${[...known.keys()].join(', ')}`)
+    const [expected, received] = [typeof known.get(name), typeof value]
+    if (expected !== received) throw new Error(`${method}, ${name}: expected a ${expected}, received a ${received}`)
+  }
+}
+
 /** Binds a method to parameters; the result holds no state. */
 export function configure<Params extends object, State>(
   method: CacheMethod<Params, State>,
@@ -194,6 +207,11 @@ export function configure<Params extends object, State>(
     method: method.id,
     params: { ...params } as Readonly<Record<string, unknown>>,
     cautions: (facts, run) => method.cautions?.(params, facts, run) ?? [],
+    needs: (facts, run) => method.needs(params, facts, run),
+    with(changes) {
+      checkChanges(method.id, params, changes)
+      return configure(method, { ...params, ...changes })
+    },
     bind(facts, run) {
       const missing = unmet(method.needs(params, facts, run), facts)
       if (missing.length > 0)
