@@ -40,14 +40,14 @@ def block_matrix(name, p):
 class Optimizer:
     """Steps a module's parameters from their .grad; keeps `average`, the moving average of the weights."""
 
-    def __init__(self, module, decay=0.999):
+    def __init__(self, module, decay=0.999, matrix=block_matrix):
         self.names, self.parameters = zip(*module.named_parameters())
         self.decay, self.steps = decay, 0
         self.average = [p.detach().clone() for p in self.parameters]
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.groups, self.rest = {}, []
         for i, (name, p) in enumerate(zip(self.names, self.parameters)):
-            if block_matrix(name, p):
+            if matrix(name, p):
                 self.groups.setdefault((p.shape[0], p[0].numel()), []).append(i)
             else:
                 self.rest.append(i)
