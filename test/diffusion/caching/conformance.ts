@@ -1,12 +1,13 @@
 /** The rules that every caching method keeps, whatever its paper says, as tests over a fake model that counts its work. */
 import { describe, expect, it } from 'vitest'
 import { UnmetNeedsError, type CacheConfiguration } from '../../../diffusion/caching/contract.ts'
-import type { Rows } from '../../../diffusion/families/contract.ts'
 import { normalNoise } from '../../../diffusion/random.ts'
 import { samplers } from '../../../diffusion/registry.ts'
+import type { SamplingResult } from '../../../diffusion/sampling-types.ts'
 import { zeros } from '../../../diffusion/tensor.ts'
 import { FAKE_LATENT, fakeConditioning, fakeTransformer } from '../../fixtures/fake-model.ts'
-import { decisions, runFake, untimed } from './run.ts'
+import { decisions, runFake, untimed, type FakeRunOptions } from './run.ts'
+import { guardedTransformer, lendingTransformer } from './hostile.ts'
 
 /** A method under the suite. */
 export interface Subject {
@@ -16,25 +17,15 @@ export interface Subject {
   /** Settings that skip a good part of 16 steps and never the last. */
   readonly eager: CacheConfiguration
   /** Eager, but only inside this window. */
-  readonly inWindow: (start: number, end: number) => CacheConfiguration
+  readonly inWindow: (start: number, end: number) => CacheConfiguration | Promise<CacheConfiguration>
   /** Settings a model without cuts cannot serve, or null when the method runs on any model. */
   readonly demanding: CacheConfiguration | null
+  /** True for methods whose branches share a decision by design (one is estimated from the other). */
+  readonly coupled?: boolean
 }
 
-/** A transformer that fails the test when a run changes the tensors it was given. */
-function guardedTransformer() {
-  const inner = fakeTransformer()
-  const copy = (rows: Rows) => Object.values(rows).map(({ data }) => data.slice())
-  return {
-    ...inner,
-    async run(...[part, rows, shared]: Parameters<typeof inner.run>) {
-      const before = copy(rows)
-      const out = await inner.run(part, rows, shared)
-      expect(copy(rows)).toEqual(before)
-      return out
-    },
-  }
-}
+const reuses = ({ report }: SamplingResult): boolean =>
+  report.rows.some(({ decision }) => decision === 'skipped' || decision === 'partial')
 
 function offRules({ forbidding }: Subject): void {
   for (const [why, cache] of Object.entries(forbidding))
@@ -43,7 +34,26 @@ function offRules({ forbidding }: Subject): void {
       expect(cached.samples.data).toEqual(plain.samples.data)
       expect(cached.report.computedBlocks).toBe(plain.report.totalBlocks)
     })
+
+  it('taken away, it leaves nothing behind: the next run is the plain run', async () => {
+    const transformer = fakeTransformer()
+    const plain = await runFake()
+    for (const cache of Object.values(forbidding)) await runFake({ cache, transformer, steps: 5 })
+    const after = await runFake({ transformer })
+    expect(after.samples.data).toEqual(plain.samples.data)
+  })
 }
+
+/** Runs that differ in everything a user changes between two prompts. */
+const DIFFERENT: readonly FakeRunOptions[] = [
+  { seed: 1n },
+  { seed: 2n, size: [2, 3] },
+  { seed: 3n, batch: 2, size: [3, 4] },
+  { seed: 4n, steps: 23 },
+  { seed: 5n, guidance: 1, size: [5, 1] },
+  { seed: 6n, samplerName: 'heun', batch: 3 },
+  { seed: 7n, denoise: 0.6, steps: 18 },
+]
 
 function runRules({ eager }: Subject): void {
   it('a second run of one configuration repeats the first, decisions and all', async () => {
@@ -52,18 +62,29 @@ function runRules({ eager }: Subject): void {
     expect(untimed(second)).toEqual(untimed(first))
   })
 
+  it('other sizes, batches, steps and seeds one after another: each run as if it were the first, and none without reuse', async () => {
+    const transformer = fakeTransformer()
+    const forth: SamplingResult[] = []
+    const back: SamplingResult[] = []
+    for (const options of DIFFERENT) forth.push(await runFake({ ...options, cache: eager, transformer }))
+    for (const options of DIFFERENT.toReversed()) back.unshift(await runFake({ ...options, cache: eager, transformer }))
+    expect(back.map(untimed)).toEqual(forth.map(untimed))
+    expect(back.map(({ samples }) => samples)).toEqual(forth.map(({ samples }) => samples))
+    expect(forth.map(reuses)).toEqual(DIFFERENT.map(() => true))
+  })
+
   it('runs at the same time on one model do not meet', async () => {
     const transformer = fakeTransformer()
-    const alone = [await runFake({ cache: eager, seed: 1n }), await runFake({ cache: eager, seed: 2n })]
-    const together = await Promise.all([1n, 2n].map((seed) => runFake({ cache: eager, seed, transformer })))
-    expect(together.map((run) => run.samples.data)).toEqual(alone.map((run) => run.samples.data))
+    const alone: SamplingResult[] = []
+    for (const options of DIFFERENT) alone.push(await runFake({ ...options, cache: eager }))
+    const together = await Promise.all(DIFFERENT.map((options) => runFake({ ...options, cache: eager, transformer })))
+    expect(together.map(({ samples }) => samples)).toEqual(alone.map(({ samples }) => samples))
     expect(together.map(untimed)).toEqual(alone.map(untimed))
   })
 
-  it('a run after another size and an aborted one is as if it were the first', async () => {
+  it('a run after an aborted one is as if it were the first', async () => {
     const transformer = fakeTransformer()
     const fresh = await runFake({ cache: eager })
-    await runFake({ cache: eager, transformer, batch: 3, steps: 7 })
     const controller = new AbortController()
     const onRows = () => controller.abort()
     await expect(runFake({ cache: eager, transformer, signal: controller.signal, onRows })).rejects.toThrow()
@@ -79,17 +100,36 @@ function runRules({ eager }: Subject): void {
       expect(letters.at(-1)).toBe('C')
     }
   })
+}
 
+function reportRules({ eager }: Subject): void {
   it('eager settings compute strictly less, and the report counts what was really run', async () => {
     const transformer = fakeTransformer()
-    const { report } = await runFake({ cache: eager, transformer, batch: 2 })
-    expect(decisions({ report, samples: zeros([1]) })).toContain('.')
-    expect(report.computedBlocks).toBeLessThan(report.totalBlocks)
-    expect(transformer.blockRows()).toBe(report.computedBlocks)
+    const run = await runFake({ cache: eager, transformer, batch: 2 })
+    expect(reuses(run)).toBe(true)
+    expect(run.report.computedBlocks).toBeLessThan(run.report.totalBlocks)
+    expect(transformer.blockRows()).toBe(run.report.computedBlocks)
+  })
+
+  it('every evaluation of every sample and branch is answered once, and called what it was', async () => {
+    const { report } = await runFake({ cache: eager, batch: 2 })
+    const keys = report.rows.map(({ evaluation, sample, branch }) => `${evaluation} ${sample} ${branch}`)
+    expect(new Set(keys).size).toBe(16 * 2 * 2)
+    expect(keys).toHaveLength(16 * 2 * 2)
+    for (const { decision, blocks, forced } of report.rows) {
+      if (decision === 'full' || decision === 'resumed') expect(blocks).toBe(8)
+      else expect(blocks).toBeLessThan(decision === 'skipped' ? 8 : 9)
+      if (forced !== undefined) expect(['full', 'resumed']).toContain(decision)
+    }
   })
 }
 
-function independenceRules({ eager }: Subject): void {
+function branchRules({ eager, coupled }: Subject): void {
+  it('runs with and without guidance', async () => {
+    for (const guidance of [0, 1, 3]) expect(reuses(await runFake({ cache: eager, guidance }))).toBe(true)
+  })
+  if (coupled) return
+
   it('the conditional branch decides the same whether or not the other is there', async () => {
     // Guidance 0 follows the unconditional branch alone; with both prompts equal the path is that of guidance 1.
     const same = { positive: [fakeConditioning(1)], negative: [fakeConditioning(1)] }
@@ -106,7 +146,9 @@ function independenceRules({ eager }: Subject): void {
     expect(decisions(guided, 0, 'uncond')).toBe(decisions(swapped))
     expect(guided.samples.data).toEqual(swapped.samples.data)
   })
+}
 
+function sampleRules({ eager }: Subject): void {
   it('a batch of three is three single runs, decisions included', async () => {
     const noise = normalNoise(5n, [3, ...FAKE_LATENT])
     // One sample is quiet, so that the samples decide differently.
@@ -122,7 +164,7 @@ function independenceRules({ eager }: Subject): void {
   })
 }
 
-function robustnessRules({ eager, inWindow, demanding }: Subject): void {
+function robustnessRules({ eager, demanding }: Subject): void {
   it.each([
     ['tokens that never change', { timeScale: 0 }],
     ['tokens that are all zero', { timeScale: 0, embedScale: 0 }],
@@ -139,12 +181,11 @@ function robustnessRules({ eager, inWindow, demanding }: Subject): void {
     expect(noise.data).toEqual(before)
   })
 
-  it('outside its window everything is computed', async () => {
-    const { report } = await runFake({ cache: inWindow(0.3, 0.7), steps: 20 })
-    const outside = report.rows.filter(({ sigma }) => 1 - sigma < 0.3 || 1 - sigma > 0.7)
-    const inside = report.rows.filter((row) => !outside.includes(row))
-    expect(outside.map(({ blocks }) => blocks)).toEqual(outside.map(() => 8))
-    expect(inside.some(({ decision }) => decision === 'skipped')).toBe(true)
+  it('what it keeps is its own: buffers that the model writes again are not relied on', async () => {
+    const [own, lent] = [fakeTransformer(), lendingTransformer()].map((transformer) =>
+      runFake({ cache: eager, guidance: 1, transformer }),
+    )
+    expect((await lent!).samples.data).toEqual((await own!).samples.data)
   })
 
   if (demanding)
@@ -155,12 +196,29 @@ function robustnessRules({ eager, inWindow, demanding }: Subject): void {
     })
 }
 
+function windowRules({ inWindow }: Subject): void {
+  it.each([
+    [0, 0.5],
+    [0.3, 0.7],
+    [0.5, 1],
+  ])('outside its window, here from %d to %d of the noise range, everything is computed', async (start, end) => {
+    const run = await runFake({ cache: await inWindow(start, end), steps: 20 })
+    const outside = run.report.rows.filter(({ sigma }) => 1 - sigma < start - 1e-9 || 1 - sigma > end + 1e-9)
+    expect(outside.length).toBeGreaterThan(0)
+    expect(outside.map(({ blocks }) => blocks)).toEqual(outside.map(() => 8))
+    expect(reuses(run)).toBe(true)
+  })
+}
+
 /** Declares the suite for one method. */
 export function conformance(subject: Subject): void {
   describe(`${subject.name} keeps the rules of every cache`, () => {
     offRules(subject)
     runRules(subject)
-    independenceRules(subject)
+    reportRules(subject)
+    branchRules(subject)
+    sampleRules(subject)
     robustnessRules(subject)
+    windowRules(subject)
   })
 }
