@@ -33,7 +33,7 @@ export interface Differences {
   /** Way on the axis from the computed evaluation before to the newest; 0 while there is only one. */
   readonly gap: number
   /** The newest value, its slope, the slope of the slopes, ...: at most `order + 1`, all of the value's shape. */
-  readonly terms: readonly Tensor[]
+  readonly terms: readonly [Tensor, ...Tensor[]]
 }
 
 const positionOf = (call: Call, { axis }: Forecast): number => (axis === 'calls' ? call.index : call.sigma)
@@ -45,7 +45,7 @@ const positionOf = (call: Call, { axis }: Forecast): number => (axis === 'calls'
 export function learn(before: Differences | null, call: Call, value: Tensor, forecast: Forecast): Differences | null {
   if (!Number.isFinite(meanAbs(value))) return null
   const at = positionOf(call, forecast)
-  const terms: Tensor[] = [value]
+  const terms: [Tensor, ...Tensor[]] = [value]
   if (!before || call.index < forecast.slopesFrom) return { at, gap: 0, terms }
   const gap = at - before.at
   // Two evaluations at one sigma, as second-order samplers make: the newer value counts, the slopes stay.
@@ -55,15 +55,15 @@ export function learn(before: Differences | null, call: Call, value: Tensor, for
   return { at, gap, terms }
 }
 
-/** `base` + sum over i of d(i) e^i / i!, e being the way from the newest computed evaluation to `call`. */
-export function addForecast(base: Tensor, known: Differences, call: Call, forecast: Forecast): Tensor {
+/** Sum over i of d(i) e^i / i!, e being the way from the newest computed evaluation to `call`; added to `base` where there is one. */
+export function forecastValue(known: Differences, call: Call, forecast: Forecast, base?: Tensor): Tensor {
   const way = positionOf(call, forecast) - known.at
   const furthest = forecast.reach * Math.abs(known.gap)
   const e = Math.abs(way) > furthest ? Math.sign(way) * furthest : way
+  const [value, ...slopes] = known.terms
   let factor = 1
-  return known.terms
-    .slice(1)
-    .reduce((sum, term, i) => axpy(sum, (factor *= e / (i + 1)), term), add(base, known.terms[0]!))
+  const start = base ? add(base, value) : value
+  return slopes.reduce((sum, term, i) => axpy(sum, (factor *= e / (i + 1)), term), start)
 }
 
 /** Which token streams an estimate has to give: the head needs the image's, further blocks need the text's too. */
@@ -97,8 +97,8 @@ export class ResidualEstimator {
   /** The range's output for `input`, without running it. Throws when not `ready`. */
   estimate(call: Call, input: Hidden): Hidden {
     if (!this.#image) throw new Error('ResidualEstimator: expected a computed evaluation before the first estimate')
-    const image = addForecast(input.image, this.#image, call, this.#forecast)
-    const text = input.text && this.#text ? addForecast(input.text, this.#text, call, this.#forecast) : input.text
+    const image = forecastValue(this.#image, call, this.#forecast, input.image)
+    const text = input.text && this.#text ? forecastValue(this.#text, call, this.#forecast, input.text) : input.text
     return { ...input, image, text }
   }
 }

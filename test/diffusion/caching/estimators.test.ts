@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Call, Hidden } from '../../../diffusion/caching/contract.ts'
 import {
-  addForecast,
+  forecastValue,
   learn,
   ResidualEstimator,
   REUSE,
@@ -18,6 +18,9 @@ const at = (index: number, sigma = 1 - index / 10): Call => ({
   index,
   total: 10,
   sigma,
+  timestep: 1000 * sigma,
+  sigmas: [1, 0.5, 0],
+  guidance: 1,
   progress: index / 10,
   latent: vector(0),
   sample: 0,
@@ -30,7 +33,7 @@ const learnt = (forecast: Forecast, ...computed: (readonly [index: number, value
     null,
   )!
 const forecastAt = (known: Differences, call: Call, forecast: Forecast): number =>
-  addForecast(vector(0), known, call, forecast).data[0]!
+  forecastValue(known, call, forecast).data[0]!
 
 describe('Taylor forecast along the evaluations', () => {
   const early = [
@@ -58,6 +61,11 @@ describe('Taylor forecast along the evaluations', () => {
     expect(forecastAt(learnt(forecast, [0, 1], [1, 2]), at(2), forecast)).toBe(2)
     expect(forecastAt(learnt(forecast, ...early), at(4), forecast)).toBe(8)
     expect(forecastAt(learnt(forecast, ...early, [5, 16]), at(7), forecast)).toBeCloseTo(25 + 1 / 3, 5)
+  })
+
+  it('adds to a base where there is one', () => {
+    const forecast = taylor(1)
+    expect([...forecastValue(learnt(forecast, ...early), at(4), forecast, vector(100)).data]).toEqual([108])
   })
 
   it('keeps one tensor more than its order, and no more than the history gives', () => {
