@@ -1,22 +1,22 @@
 /** Joins the calls that samples and branches make at the same time for one part of a transformer into one run over a batch. */
 import { setImmediate } from 'node:timers/promises'
-import type { Part, Rows, Transformer } from './families/contract.ts'
+import { charge, type Spent } from './accounting.ts'
+import type { Part, Rows, TokenCounts, Transformer } from './families/contract.ts'
 import { row, sizeOf, type Tensor } from './tensor.ts'
 
-/** What a row has cost so far. */
-export interface Spent {
-  blocks: number
-  milliseconds: number
-}
-
 /** One row waiting to be run: tensors with a leading extent of 1. */
-interface Request {
+export interface RowRequest {
   readonly part: Part
   readonly rows: Rows
   readonly shared: Rows
   /** Place in the batch: rows of one group are joined in this order, so that their memory keeps lying side by side. */
   readonly slot: number
+  readonly tokens: TokenCounts
+  /** The account that it goes on. */
   readonly spent: Spent
+}
+
+interface Request extends RowRequest {
   resolve(rows: Rows): void
   reject(error: unknown): void
 }
@@ -27,10 +27,15 @@ export class InterruptedError extends Error {
 }
 
 /** Order of parts within an evaluation: earlier ones run first, so that rows which skip wait for the others at the head. */
-const stage = (part: Part): number => (part.kind === 'embed' ? -1 : part.kind === 'blocks' ? part.from : Infinity)
+const STAGES = { embed: -2, tap: -1, head: Infinity }
+const stage = (part: Part): number => (part.kind === 'blocks' ? part.from : STAGES[part.kind])
 
-const samePart = (a: Part, b: Part): boolean =>
-  a.kind === b.kind && (a.kind !== 'blocks' || b.kind !== 'blocks' || (a.from === b.from && a.to === b.to))
+const samePart = (a: Part, b: Part): boolean => {
+  if (a.kind === 'tap') return b.kind === 'tap' && a.name === b.name
+  if (a.kind !== 'blocks') return a.kind === b.kind
+  if (b.kind !== 'blocks' || a.from !== b.from || a.to !== b.to) return false
+  return a.modules === b.modules || JSON.stringify(a.modules) === JSON.stringify(b.modules)
+}
 
 /** Same names, and per name the same shape but for the batch extent. */
 function sameShapes(a: Rows, b: Rows): boolean {
@@ -104,10 +109,10 @@ export class CoalescingQueue {
     this.#signal = signal
   }
 
-  /** Runs `part` on one row, together with whatever else is asked for before the caller's microtasks have drained. */
-  run(part: Part, rows: Rows, shared: Rows, slot: number, spent: Spent): Promise<Rows> {
+  /** Runs a part on one row, together with whatever else is asked for before the caller's microtasks have drained. */
+  run(request: RowRequest): Promise<Rows> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ part, rows, shared, slot, spent, resolve, reject })
+      this.#waiting.push({ ...request, resolve, reject })
       if (this.#draining) return
       this.#draining = true
       void this.#drain()
@@ -151,7 +156,7 @@ export class CoalescingQueue {
     const milliseconds = (performance.now() - began) / group.length
     group.forEach((one, i) => {
       one.spent.milliseconds += milliseconds
-      if (part.kind === 'blocks') one.spent.blocks += part.to - part.from
+      charge(one.spent, this.#transformer, part, one.tokens)
       one.resolve(splitAll(output, i, group.length))
     })
   }

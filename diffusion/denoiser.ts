@@ -1,14 +1,18 @@
 /** The denoiser of one sampling run: a transformer over batches, as caching methods call it, one sample and branch at a time. */
-import type { Branch, Call, Denoiser, Hidden } from './caching/contract.ts'
-import { CoalescingQueue, type Spent } from './coalescing.ts'
-import type { Conditioning, Part, Prepared, Rows, Transformer } from './families/contract.ts'
+import { nothingSpent, plainFlops, type Spent } from './accounting.ts'
+import type { Branch, Call, Denoiser, Hidden, ModulePlan, ModuleRun } from './caching/contract.ts'
+import { CoalescingQueue } from './coalescing.ts'
+import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from './families/contract.ts'
+import { emittedFrom, rowsOfPlan, shapeOfPlan } from './modules.ts'
 import { tensor, type Tensor } from './tensor.ts'
 
 /** A denoiser and the account of what it ran. */
 export interface MeteredDenoiser {
   readonly denoiser: Denoiser
-  /** Blocks run and wall-clock milliseconds shared for this sample, branch and evaluation, counted since the last time asked. */
+  /** What was run for this sample, branch and evaluation, and its share of the time, counted since the last time asked. */
   readonly takeSpent: (call: Call, branch: Branch) => Spent
+  /** Estimated operations of one plain evaluation of one sample, all branches. */
+  readonly plainFlops: number
 }
 
 /** What travels with a hidden state besides its tokens: further block inputs, and whose account its runs go on. */
@@ -16,10 +20,9 @@ interface Context {
   readonly rows: Rows
   readonly shared: Rows
   readonly slot: number
+  readonly tokens: TokenCounts
   readonly spent: Spent
 }
-
-const nothingSpent = (): Spent => ({ blocks: 0, milliseconds: 0 })
 
 function toHidden({ image, text, ...rows }: Rows, context: Omit<Context, 'rows'>): Hidden {
   if (!image) throw new Error("denoiser: the transformer gave no 'image' tokens")
@@ -61,16 +64,31 @@ class RunDenoiser implements Denoiser {
     const prepared = this.#prepared.get(branch)
     if (!prepared) throw new Error(`denoiser: this run has no '${branch}' branch`)
     const slot = this.#slot(call.sample, branch)
-    const context = { shared: prepared.shared, slot, spent: this.#account(slot) }
+    const { shared, tokens } = prepared
+    const context = { shared, slot, tokens, spent: this.#account(slot) }
     const sigma = tensor(Float32Array.of(call.sigma), [1])
     const rows = { ...prepared.rows, latent: call.latent, sigma }
-    return toHidden(await this.#queue.run({ kind: 'embed' }, rows, prepared.shared, slot, context.spent), context)
+    return toHidden(await this.#queue.run({ part: { kind: 'embed' }, rows, ...context }), context)
   }
 
   async blocks(hidden: Hidden, from: number, to: number): Promise<Hidden> {
     if (from === to) return hidden
     const context = hidden.context as Context
     return toHidden(await this.#run({ kind: 'blocks', from, to }, hidden, context), context)
+  }
+
+  async modules(hidden: Hidden, from: number, to: number, plan: ModulePlan): Promise<ModuleRun> {
+    const context = hidden.context as Context
+    const modules = shapeOfPlan(plan, { from, to, kinds: this.facts.modules, tokens: context.tokens })
+    const rows = await this.#run({ kind: 'blocks', from, to, modules }, hidden, context, rowsOfPlan(plan, modules))
+    const { outputs, rest } = emittedFrom(rows, plan, modules)
+    return { hidden: toHidden(rest, context), outputs }
+  }
+
+  async tap(hidden: Hidden, name: string): Promise<Tensor> {
+    const tapped = await this.#run({ kind: 'tap', name }, hidden, hidden.context as Context)
+    if (!tapped[name]) throw new Error(`denoiser: the transformer gave no '${name}'`)
+    return tapped[name]
   }
 
   async head(hidden: Hidden): Promise<Tensor> {
@@ -84,8 +102,9 @@ class RunDenoiser implements Denoiser {
     return spent
   }
 
-  #run(part: Part, hidden: Hidden, context: Context): Promise<Rows> {
-    return this.#queue.run(part, toRows(hidden, context), context.shared, context.slot, context.spent)
+  #run(part: Part, hidden: Hidden, context: Context, more: Rows = {}): Promise<Rows> {
+    const { shared, slot, tokens, spent } = context
+    return this.#queue.run({ part, rows: { ...toRows(hidden, context), ...more }, shared, slot, tokens, spent })
   }
 
   /** Rows of one branch lie side by side, so that their latents do too. */
@@ -116,5 +135,9 @@ export async function openDenoiser(
   const prepared = new Map<Branch, Prepared>()
   for (const [branch, one] of conditioning) prepared.set(branch, await transformer.prepare(one, latentShape))
   const denoiser = new RunDenoiser(transformer.facts, new CoalescingQueue(transformer, signal), prepared, samples)
-  return { denoiser, takeSpent: (call, branch) => denoiser.takeSpent(call.sample, branch) }
+  return {
+    denoiser,
+    takeSpent: (call, branch) => denoiser.takeSpent(call.sample, branch),
+    plainFlops: [...prepared.values()].reduce((sum, { tokens }) => sum + plainFlops(transformer, tokens), 0),
+  }
 }

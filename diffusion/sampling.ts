@@ -99,7 +99,7 @@ const factsOf = ({ model, sampler, guidance, sigmas }: SamplingRun): RunFacts =>
   sigmas,
 })
 
-/** The guided denoiser of one run; `onRows` gets the rows of each evaluation. */
+/** The guided denoiser of one run and what it would compute without a cache; `onRows` gets the rows of each evaluation. */
 async function openDenoise(
   run: SamplingRun,
   cache: CacheConfiguration | null,
@@ -110,14 +110,16 @@ async function openDenoise(
   const latentShape = run.latent.shape.slice(1)
   const start = cache?.bind(run.model.transformer.facts, factsOf(run))
   const opened = await openDenoiser(run.model.transformer, conditioning, latentShape, samples, run.signal)
-  return guided({
+  const denoise = guided({
     evaluators: evaluatorsFor(start, opened.denoiser, samples),
     scale: run.guidance,
-    firstSigma: run.sigmas[0]!,
+    sigmas: run.sigmas,
+    timestep: (sigma) => sigma * run.model.parametrisation.trainSteps,
     total: evaluations,
     spent: opened.takeSpent,
     onRows,
   })
+  return { denoise, totalFlops: evaluations * samples * opened.plainFlops }
 }
 
 /** The sampler's way from the noisy start to the samples. */
@@ -144,16 +146,14 @@ export async function sample(run: SamplingRun): Promise<SamplingResult> {
   const plan = planOf(run)
   const rows: ReportRow[] = []
   const began = performance.now()
-  const samples =
+  const opened =
     run.sigmas.length === 0
-      ? run.latent
-      : await integrate(
-          run,
-          await openDenoise(run, cache, (fresh) => {
-            rows.push(...fresh)
-            run.onRows?.(fresh, plan)
-          }),
-        )
+      ? null
+      : await openDenoise(run, cache, (fresh) => {
+          rows.push(...fresh)
+          run.onRows?.(fresh, plan)
+        })
+  const samples = opened ? await integrate(run, opened.denoise) : run.latent
   const seconds = (performance.now() - began) / 1000
-  return { samples, report: buildReport(plan, seconds, rows) }
+  return { samples, report: buildReport(plan, { seconds, totalFlops: opened?.totalFlops ?? 0 }, rows) }
 }

@@ -27,6 +27,8 @@ const reportRow = z
     sigma: z.number(),
     decision: z.enum(['full', 'resumed', 'skipped', 'partial']),
     blocks: z.number().min(0),
+    modules: z.record(z.string(), z.number()).default({}),
+    flops: z.number().min(0).default(0),
     milliseconds: z.number().min(0),
     // A drift that is not finite travels as null.
     drift: z.number().nullish(),

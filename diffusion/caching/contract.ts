@@ -188,7 +188,6 @@ function unmet(needs: Needs, facts: Facts): string[] {
 
 const offered = (names: ReadonlySet<string>): string => [...names].join(', ') || 'none'
 
-
 function checkChanges(method: string, params: object, changes: object): void {
   const known = new Map(Object.entries(params))
   for (const [name, value] of Object.entries(changes)) {

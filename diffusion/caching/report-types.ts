@@ -7,8 +7,15 @@ export interface ReportRow extends Trace {
   readonly sample: number
   readonly branch: Branch
   readonly sigma: number
-  /** Blocks really run for this row, counted around the denoiser. */
+  /**
+   * Blocks really run for this row, counted around the denoiser. A block of which only some modules or tokens were computed
+   * counts for the mean share of its modules, a module for the share of its tokens.
+   */
   readonly blocks: number
+  /** Modules really run for this row, by kind ('attn', 'mlp'); empty where the family cannot tell them apart. */
+  readonly modules: Readonly<Record<string, number>>
+  /** Estimated floating-point operations of what was run for this row: matrix products and attention, two a multiply-add. */
+  readonly flops: number
   /** This row's share of the wall-clock time of the runs it took part in. */
   readonly milliseconds: number
 }
@@ -29,6 +36,9 @@ export interface CacheReport {
   readonly computedBlocks: number
   /** What a plain run would have computed: evaluations x samples x branches x depth. */
   readonly totalBlocks: number
+  readonly computedFlops: number
+  /** What a plain run would have computed, embedding and head included; 0 where a run was cut short. */
+  readonly totalFlops: number
   /** Wall-clock seconds of the sampler. */
   readonly seconds: number
   /** Things the user should know: nothing was skipped, everything was, too few steps. */

@@ -22,14 +22,18 @@ function warningsFor(method: string, evaluations: number, rows: readonly ReportR
   return warnings
 }
 
+/** What is known of a run besides its plan and its rows. */
+export type RunTotals = Pick<CacheReport, 'seconds' | 'totalFlops'>
+
 /** `rows` in order of evaluation, sample, branch; a plain run has nothing to warn of. */
-export function buildReport(plan: SamplingPlan, seconds: number, rows: readonly ReportRow[]): CacheReport {
+export function buildReport(plan: SamplingPlan, spent: RunTotals, rows: readonly ReportRow[]): CacheReport {
   return {
     ...plan,
-    seconds,
+    ...spent,
     rows,
     computedBlocks: rows.reduce((sum, row) => sum + row.blocks, 0),
     totalBlocks: plan.evaluations * plan.samples * plan.branches.length * plan.depth,
+    computedFlops: rows.reduce((sum, row) => sum + row.flops, 0),
     warnings: plan.method === null ? [] : warningsFor(plan.method, plan.evaluations, rows),
   }
 }

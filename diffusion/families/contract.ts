@@ -1,5 +1,5 @@
 /** What a model family provides: a transformer in parts over batches, text encoders, an autoencoder, and how it is sampled. */
-import type { Facts } from '../caching/contract.ts'
+import type { Facts, ModuleKey } from '../caching/contract.ts'
 import type { Tensor } from '../tensor.ts'
 
 /** One prompt as the transformer takes it. */
@@ -21,24 +21,46 @@ export interface Prepared {
   readonly rows: Rows
   /** Inputs all samples share, without batch extent (rotary tables). Compared by identity when calls are coalesced. */
   readonly shared: Rows
+  readonly tokens: TokenCounts
+}
+
+/** Tokens of one row between the blocks. */
+export interface TokenCounts {
+  readonly image: number
+  /** 0 where no text tokens pass through the blocks. */
+  readonly text: number
+}
+
+/** Which modules of a range of blocks are not simply run; the tensors are rows named after them. */
+export interface ModuleShape {
+  /** Taken from the rows '<key>.image' and '<key>.text' instead of being run. */
+  readonly given: readonly ModuleKey[]
+  /** Of those, computed anew for some image tokens, listed in the row '<key>.tokens' [B, count]: the count of each. */
+  readonly refreshed: Readonly<Record<ModuleKey, number>>
+  /** Given back as rows '<key>.image' and '<key>.text'. */
+  readonly emitted: readonly ModuleKey[]
 }
 
 /** Which part of the transformer to run. */
 export type Part =
   | { readonly kind: 'embed' }
-  | { readonly kind: 'blocks'; readonly from: number; readonly to: number }
+  | { readonly kind: 'blocks'; readonly from: number; readonly to: number; readonly modules?: ModuleShape }
   | { readonly kind: 'head' }
+  | { readonly kind: 'tap'; readonly name: string }
 
 /**
  * A transformer in parts, over a batch of rows. `embed` takes rows `latent` [B, C, H, W], `sigma` [B] and the prepared rows,
  * and gives `image` [B, image tokens, width], `text` [B, text tokens, width] (if the family has one) and whatever else its blocks
- * take (time embedding). `blocks` takes and gives the same names; `head` gives `prediction` [B, C, H, W].
+ * take (time embedding). `blocks` takes and gives the same names; `head` gives `prediction` [B, C, H, W]; `tap` takes what
+ * `blocks` takes and gives one row under its own name.
  */
 export interface Transformer {
   readonly facts: Facts
   /** `latentShape` is [C, H, W] (video: [C, F, H, W]). Throws when the conditioning's widths are not this model's. */
   prepare(conditioning: Conditioning, latentShape: readonly number[]): Promise<Prepared>
   run(part: Part, rows: Rows, shared: Rows): Promise<Rows>
+  /** Estimated floating-point operations of a part for one row of so many tokens: matrix products and attention. */
+  flops(part: Part, tokens: TokenCounts): number
   /** Closes its sessions; later calls of `run` throw. */
   release(): Promise<void>
 }

@@ -1,7 +1,7 @@
 /** Classifier-free guidance: one denoise function out of the predictions that every sample's evaluator makes for its branches. */
 import type { Branch, Call, Evaluated } from '../caching/contract.ts'
 import type { ReportRow } from '../caching/report-types.ts'
-import type { Spent } from '../coalescing.ts'
+import type { Spent } from '../accounting.ts'
 import type { Denoise } from '../sampling-types.ts'
 import { axpy, lerp, row, zeros, type Tensor } from '../tensor.ts'
 
@@ -13,8 +13,10 @@ export interface Guidance {
   readonly evaluators: readonly Evaluator[]
   /** The scale g of v = uncond + g (cond - uncond); 1 evaluates the conditional branch only. */
   readonly scale: number
-  /** Sigma at which the run starts. */
-  readonly firstSigma: number
+  /** Noise levels of the run, falling. */
+  readonly sigmas: readonly number[]
+  /** The time that the model is told at a noise level, in training steps. */
+  timestep(sigma: number): number
   /** Evaluations the run will make. */
   readonly total: number
   spent(call: Call, branch: Branch): Spent
@@ -31,14 +33,13 @@ function combine(evaluated: ReadonlyMap<Branch, Evaluated>, scale: number): Tens
   return uncond ? lerp(uncond, cond, scale) : cond
 }
 
-const toRow = (call: Call, branch: Branch, { trace }: Evaluated, { blocks, milliseconds }: Spent): ReportRow => ({
+const toRow = (call: Call, branch: Branch, { trace }: Evaluated, spent: Spent): ReportRow => ({
   ...trace,
+  ...spent,
   evaluation: call.index,
   sample: call.sample,
   branch,
   sigma: call.sigma,
-  blocks,
-  milliseconds,
 })
 
 /** Stacks one velocity per sample and steps to the clean latent: x - sigma v. */
@@ -51,13 +52,13 @@ function denoisedFrom(latent: Tensor, velocities: readonly Tensor[], sigma: numb
 
 /** Denoises a batch of flow-model latents [B, C, H, W]; all samples are evaluated at the same time, each by its own evaluator. */
 export function guided(guidance: Guidance): Denoise {
-  const { evaluators, scale, firstSigma, total } = guidance
+  const { evaluators, scale, sigmas, total } = guidance
   const branches = branchesFor(scale)
   let index = 0
   return async (latent, sigma) => {
-    const progress = 1 - sigma / firstSigma
+    const at = { sigma, timestep: guidance.timestep(sigma), progress: 1 - sigma / sigmas[0]! }
     const calls = evaluators.map((_, sample): Call => {
-      return { index, total, sigma, progress, latent: row(latent, sample), sample, branches }
+      return { index, total, ...at, sigmas, guidance: scale, latent: row(latent, sample), sample, branches }
     })
     index++
     const answers = await Promise.all(evaluators.map((evaluate, sample) => evaluate(calls[sample]!)))

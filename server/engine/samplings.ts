@@ -39,6 +39,8 @@ function partial({ plan, rows }: Run): CacheReport {
     rows,
     computedBlocks: rows.reduce((sum, row) => sum + row.blocks, 0),
     totalBlocks: plan.evaluations * plan.samples * plan.branches.length * plan.depth,
+    computedFlops: rows.reduce((sum, row) => sum + row.flops, 0),
+    totalFlops: 0,
     seconds: rows.reduce((sum, row) => sum + row.milliseconds, 0) / 1000,
     warnings: [],
   }

@@ -13,6 +13,8 @@ const row = (evaluation: number, more: Partial<WeaveRow> = {}): WeaveRow => ({
   sigma: 1 - evaluation / 4,
   decision: 'full',
   blocks: 12,
+  modules: {},
+  flops: 0,
   milliseconds: 10,
   ...more,
 })

@@ -19,6 +19,8 @@ function report(skipFrom: number): CacheReport {
       sigma: 1 - evaluation / 20,
       decision: skipped ? 'skipped' : 'full',
       blocks: skipped ? 1 : DEPTH,
+      modules: {},
+      flops: skipped ? 10 : 100,
       milliseconds: skipped ? 1 : 10,
       accumulated: evaluation / 100,
     }
@@ -34,6 +36,8 @@ function report(skipFrom: number): CacheReport {
     rows,
     computedBlocks: rows.reduce((sum, row) => sum + row.blocks, 0),
     totalBlocks: 20 * DEPTH,
+    computedFlops: rows.reduce((sum, row) => sum + row.flops, 0),
+    totalFlops: 20 * 100,
     seconds: 1,
     warnings: [],
   }

@@ -1,7 +1,7 @@
 /** The parts of a FLUX transformer as graphs: text, embed, any range of blocks, head. */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { attention, geluTanh, linear, plainLayerNorm, rmsNorm, silu, split, type Linear } from '../../onnx/ops.ts'
-import type { StoredTensor } from '../../onnx/weights.ts'
+import { rowsOf, type StoredTensor } from '../../onnx/weights.ts'
 import { TIME_CHANNELS, type FluxConfig } from './config.ts'
 
 const EPSILON = 1e-6
@@ -77,6 +77,20 @@ export function headGraph(parts: FluxParts): Model {
   const cells = g.op('Reshape', [apply(g, parts, 'proj_out', normed), shape])
   const latent = g.op('Transpose', [cells], { perm: [0, 3, 1, 4, 2, 5] })
   g.output('prediction', latent, ['B', c.patchChannels / 4, 'h', 2, 'w', 2])
+  return g.build()
+}
+
+/** image, temb -> modulated [B, T, width]: what the first block's attention takes of the image. Of its modulation, the part needed. */
+export function modulatedGraph(parts: FluxParts): Model {
+  const { config: c } = parts
+  const g = new Graph()
+  const image = g.input('image', ['B', 'T', c.width])
+  const active = silu(g, g.input('temb', ['B', c.width]))
+  const name = c.doubleBlocks > 0 ? 'transformer_blocks.0.norm1.linear' : 'single_transformer_blocks.0.norm.linear'
+  const rows = (kind: string): StoredTensor => rowsOf(at(parts, `${name}.${kind}`), 0, 2 * c.width)
+  const both = linear(g, active, { weight: rows('weight'), bias: rows('bias') }, 2)
+  const [shift, scale] = split(g, g.op('Unsqueeze', [both, g.ints([1])]), [c.width, c.width]) as [Value, Value]
+  g.output('modulated', modulated(g, image, c.width, shift, scale), ['B', 'T', c.width])
   return g.build()
 }
 

@@ -5,9 +5,10 @@ import { chooseWeightMode, openSession, type WeightMode } from '../../onnx/sessi
 import type { Model } from '../../onnx/graph.ts'
 import { Segments } from '../../onnx/segments.ts'
 import { sizeOf, tensor, type Tensor } from '../../tensor.ts'
-import type { Conditioning, Part, Prepared, Rows, Transformer } from '../contract.ts'
+import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
 import type { FluxConfig } from './config.ts'
-import { blocksGraph, embedGraph, headGraph, textGraph, type FluxParts } from './graphs.ts'
+import { fluxFlops } from './flops.ts'
+import { blocksGraph, embedGraph, headGraph, modulatedGraph, textGraph, type FluxParts } from './graphs.ts'
 import { rotaryTables, timeFeatures } from './tables.ts'
 
 /** Distilled guidance when no node sets it, as ComfyUI and diffusers have it. */
@@ -29,6 +30,7 @@ export class FluxTransformer implements Transformer {
   readonly #embedding: LazySession
   readonly #blocks: Segments
   readonly #headOut: LazySession
+  readonly #modulated: LazySession
   readonly #tables = new Map<string, Rows>()
   #released = false
 
@@ -45,11 +47,12 @@ export class FluxTransformer implements Transformer {
     this.#text = outer('text', textGraph)
     this.#embedding = outer('embed', embedGraph)
     this.#headOut = outer('head', headGraph)
+    this.#modulated = outer('modulated input', modulatedGraph)
     this.#blocks = new Segments(depth, (from, to) =>
       openSession(blocksGraph(parts, from, to), mode, `${name}, blocks ${from} to ${to}`),
     )
     const cuts = new Set(Array.from({ length: depth + 1 }, (_, i) => i))
-    this.facts = { family: 'flux', depth, cuts, modules: new Set() }
+    this.facts = { family: 'flux', depth, cuts, modules: new Set(), taps: new Set(['modulated', 'temb']) }
   }
 
   #assertOpen(): void {
@@ -62,7 +65,13 @@ export class FluxTransformer implements Transformer {
     const guidance = conditioning.extras['guidance'] ?? DEFAULT_GUIDANCE
     const features = this.#config.guidance ? { guidance: timeFeatures([guidance]) } : {}
     const rows = await this.#text.run({ tokens, pooled, ...features })
-    return { rows, shared: this.#sharedFor(latentShape, tokens.shape[1] ?? 0) }
+    const [, height = 0, width = 0] = latentShape
+    const text = tokens.shape[1] ?? 0
+    return { rows, shared: this.#sharedFor(latentShape, text), tokens: { image: (height * width) / 4, text } }
+  }
+
+  flops(part: Part, tokens: TokenCounts): number {
+    return fluxFlops(part, tokens, this.#config)
   }
 
   #checked({ tokens, pooled }: Conditioning, latentShape: readonly number[]): { tokens: Tensor; pooled: Tensor } {
@@ -99,6 +108,7 @@ export class FluxTransformer implements Transformer {
     this.#assertOpen()
     if (part.kind === 'embed') return this.#embed(rows)
     if (part.kind === 'head') return this.#head(rows, shared)
+    if (part.kind === 'tap') return this.#tap(part.name, rows)
     const { image, text, temb, ...rest } = this.#take(rows, ['image', 'text', 'temb'])
     const { cos, sin } = this.#take(shared, ['cos', 'sin'])
     const out = await this.#blocks.run([part.from, part.to], { image, text, temb }, { cos, sin })
@@ -127,9 +137,16 @@ export class FluxTransformer implements Transformer {
     return { prediction: tensor(prediction!.data, [image.shape[0] ?? 0, channels, 2 * h, 2 * w]) }
   }
 
+  async #tap(name: string, rows: Rows): Promise<Rows> {
+    if (!this.facts.taps.has(name))
+      throw new Error(`${this.#name}: no tap '${name}'; it has ${[...this.facts.taps].join(', ')}`)
+    const { image, temb } = this.#take(rows, ['image', 'temb'])
+    return name === 'temb' ? { temb } : this.#modulated.run({ image, temb })
+  }
+
   async release(): Promise<void> {
     this.#released = true
-    for (const session of [this.#text, this.#embedding, this.#headOut]) await session.release()
+    for (const session of [this.#text, this.#embedding, this.#headOut, this.#modulated]) await session.release()
     await this.#blocks.release()
   }
 }

@@ -39,7 +39,7 @@ export function scripted(scenes: Readonly<Partial<Record<Branch, readonly Scene[
   const ran: string[] = []
   const hidden = (image: Tensor, scene: Scene): Hidden => ({ image, text: null, context: scene })
   const denoiser: Scripted = {
-    facts: { family, depth: 5, cuts: new Set([0, 1, 2, 3, 4, 5]), modules: new Set() },
+    facts: { family, depth: 5, cuts: new Set([0, 1, 2, 3, 4, 5]), modules: new Set(), taps: new Set() },
     ran,
     embed(call, branch) {
       const scene = scenes[branch]![call.index]!
@@ -52,6 +52,8 @@ export function scripted(scenes: Readonly<Partial<Record<Branch, readonly Scene[
       if (!values) throw new Error(`blocks ${first}-${last} ran where the trace skips`)
       return Promise.resolve(hidden(tokens(values), scene))
     },
+    modules: () => Promise.reject(new Error('the script has no modules')),
+    tap: () => Promise.reject(new Error('the script has no taps')),
     head: ({ image }) => Promise.resolve(image),
     predict: async (call, branch) => denoiser.head(await denoiser.blocks(await denoiser.embed(call, branch), 0, 5)),
   }
@@ -62,6 +64,9 @@ export const callAt = (index: number, total: number, branches: readonly Branch[]
   index,
   total,
   sigma: Math.max(0, 1 - index / total),
+  timestep: 1000 * Math.max(0, 1 - index / total),
+  sigmas: Array.from({ length: total + 1 }, (_, i) => 1 - i / total),
+  guidance: branches.length === 1 ? 1 : 3,
   progress: Math.min(1, index / total),
   latent: tokens([0]),
   sample: 0,

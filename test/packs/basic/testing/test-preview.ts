@@ -19,7 +19,10 @@ export default defineNode({
     for (let frame = 0; frame < frames; frame++) {
       report.preview(new Uint8Array(SIZE * SIZE * 3).fill(frame * 40), SIZE, SIZE)
       report.progress(frame + 1, frames)
-      const row = { evaluation: frame, sample: 0, branch: 'cond', sigma: 1 - frame / frames, milliseconds: 1 } as const
+      const row = {
+        ...{ evaluation: frame, sample: 0, branch: 'cond' as const, sigma: 1 - frame / frames },
+        ...{ milliseconds: 1, modules: {}, flops: 1 },
+      }
       report.cacheRows([{ ...row, blocks: frame === 0 ? 12 : 1, decision: frame === 0 ? 'full' : 'skipped' }], plan)
       await wait(10)
     }
@@ -29,6 +32,8 @@ export default defineNode({
       warnings: [],
       computedBlocks: frames + 11,
       totalBlocks: 12 * frames,
+      computedFlops: frames,
+      totalFlops: frames,
       seconds: 0.25,
     })
     report.warn('nothing was computed')

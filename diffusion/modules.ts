@@ -1,0 +1,71 @@
+/** Module plans as the parts and rows that a transformer runs, and its rows as the outputs asked for. */
+import type { ModuleKey, ModuleOutput, ModulePlan } from './caching/contract.ts'
+import type { ModuleShape, Rows, TokenCounts } from './families/contract.ts'
+import { tensor } from './tensor.ts'
+
+/** What a plan is checked against. */
+export interface PlanBounds {
+  readonly from: number
+  readonly to: number
+  readonly kinds: ReadonlySet<string>
+  readonly tokens: TokenCounts
+}
+
+function keyFault(key: ModuleKey, { from, to, kinds }: PlanBounds): string | null {
+  const dot = key.lastIndexOf('.')
+  const [kind, block] = [key.slice(0, dot), Number(key.slice(dot + 1))]
+  if (!kinds.has(kind)) return `'${key}': this model has modules ${[...kinds].join(', ') || 'none'}`
+  return Number.isInteger(block) && block >= from && block < to ? null : `'${key}': outside blocks ${from} to ${to}`
+}
+
+function refreshFault(key: ModuleKey, chosen: readonly number[] | undefined, image: number): string | null {
+  if (!chosen) return null
+  const rising = chosen.every((token, i) => Number.isInteger(token) && token > (chosen[i - 1] ?? -1) && token < image)
+  return rising && chosen.length > 0 ? null : `'${key}': tokens to refresh must rise, from 0 to below ${image}`
+}
+
+/** By block, then kind, so that equal plans are equal texts. */
+const sorted = (keys: Iterable<ModuleKey>): readonly ModuleKey[] =>
+  [...keys].sort((a, b) => Number(a.split('.').at(-1)) - Number(b.split('.').at(-1)) || (a < b ? -1 : 1))
+
+/** The shape of a plan over blocks [from, to). Throws one error that lists every fault of the plan. */
+export function shapeOfPlan({ given = new Map(), emit = new Set() }: ModulePlan, bounds: PlanBounds): ModuleShape {
+  const faults = [
+    ...new Set([...given.keys(), ...emit].map((key) => keyFault(key, bounds))),
+    ...[...given].map(([key, { refresh }]) => refreshFault(key, refresh, bounds.tokens.image)),
+  ].filter((fault) => fault !== null)
+  if (faults.length > 0) throw new RangeError(`module plan: ${faults.join('; ')}`)
+  const keys = sorted(given.keys())
+  const refreshed = keys.flatMap((key) => {
+    const count = given.get(key)?.refresh?.length
+    return count === undefined ? [] : [[key, count] as const]
+  })
+  return { given: keys, refreshed: Object.fromEntries(refreshed), emitted: sorted(emit) }
+}
+
+/** The tensors of a plan, by row name. */
+export function rowsOfPlan({ given = new Map() }: ModulePlan, { given: keys }: ModuleShape): Rows {
+  const rows = keys.flatMap((key) => {
+    const { output, refresh } = given.get(key)!
+    return [
+      [`${key}.image`, output.image] as const,
+      ...(output.text ? [[`${key}.text`, output.text] as const] : []),
+      ...(refresh ? [[`${key}.tokens`, tensor(Float32Array.from(refresh), [1, refresh.length])] as const] : []),
+    ]
+  })
+  return Object.fromEntries(rows)
+}
+
+/** Takes the outputs of a plan's modules out of the rows that a range of blocks gave. */
+export function emittedFrom(rows: Rows, { given }: ModulePlan, { emitted, given: keys }: ModuleShape) {
+  const outputs = new Map<ModuleKey, ModuleOutput>()
+  for (const key of emitted) {
+    const taken = given?.get(key)
+    const image = rows[`${key}.image`]
+    if (!image && !taken) throw new Error(`denoiser: the transformer gave no output of '${key}'`)
+    outputs.set(key, image ? { image, text: rows[`${key}.text`] ?? null } : taken!.output)
+  }
+  const names = new Set([...emitted, ...keys].flatMap((key) => [`${key}.image`, `${key}.text`, `${key}.tokens`]))
+  const rest: Rows = Object.fromEntries(Object.entries(rows).filter(([name]) => !names.has(name)))
+  return { outputs, rest }
+}
