@@ -1,0 +1,1 @@
+"""Vector drawing of scene descriptions with cairo: skies, grounds, objects, shapes and the styles they come in."""
