@@ -28,8 +28,11 @@ export function lendingTransformer(): FakeTransformer {
       const given = Object.values(rows).map(({ data }) => data)
       const out = await inner.run(part, rows, shared)
       if (part.kind === 'embed') lent.splice(0).forEach((data) => !given.includes(data) && data.fill(-7))
-      // Conditioning that blocks hand on unchanged is not theirs to lend.
-      for (const { data } of Object.values(out)) if (!given.includes(data)) lent.push(data)
+      // Only tokens and predictions: what modules and taps give is the method's to keep.
+      for (const name of ['image', 'text', 'prediction']) {
+        const data = out[name]?.data
+        if (data && !given.includes(data)) lent.push(data)
+      }
       return out
     },
   }
