@@ -6,6 +6,8 @@ import time
 import torch
 import torch.nn.functional as F
 
+from . import start
+from .model import NAME
 from .optimizer import Optimizer
 from .schedule import UNSEEN, load, pictures, rate, save
 from .vae import AutoencoderKL
@@ -81,6 +83,8 @@ def train(minutes, batch=16, lr=2e-3, decoder_only=False, name="autoencoder.pt",
         model.encoder.requires_grad_(False)
     if state:
         model.load_state_dict(state["model"])
+    else:
+        start.autoencoder(model, NAME)
     trained = model.decoder if decoder_only else model
     optimizer = Optimizer(trained, 0.998)
     seconds, step, seen, std, log = 0.0, 0, 0, 1.0, []

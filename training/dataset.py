@@ -9,7 +9,9 @@ import torch
 
 from .autoencoder import build
 from .captions import caption
-from .schedule import UNSEEN, WORK, load, pictures, scene_of
+from .labels import GRID, labels_of
+from .render import render_with_masks
+from .schedule import UNSEEN, WORK, load, scene_of, to_tensor
 from .tokenizers import LENGTH, Encoder
 
 WORDINGS = 4  # captions written per picture
@@ -23,10 +25,13 @@ def encoder():
 
 @torch.no_grad()
 def encode(vae, mean, std, seeds):
-    """Normalised latents of the pictures of some seeds: float16 [B, 8, 16, 16]."""
+    """Normalised latents float16 [B, 8, 16, 16] of the pictures of some seeds, and their labels uint8 [B, 64, COUNT]."""
+    scenes = [scene_of(s) for s in seeds]
+    drawn = [render_with_masks(s, 128, GRID) for s in scenes]
     with torch.autocast("cpu", torch.bfloat16):
-        z = vae.encode(pictures(seeds))[0].float()
-    return ((z - mean) / std).half()
+        z = vae.encode(to_tensor(np.stack([picture for picture, _ in drawn])))[0].float()
+    labels = torch.stack([labels_of(s, masks) for s, (_, masks) in zip(scenes, drawn)])
+    return ((z - mean) / std).half(), labels
 
 
 def tokens_of(seed, tokenizer, count=WORDINGS):
@@ -37,15 +42,17 @@ def tokens_of(seed, tokenizer, count=WORDINGS):
 
 
 def prepare(first, count, name, threads=1):
-    """Writes <name>.pt with latents [N, 8, 16, 16] float16 and tokens [N, 4, 2, 32] int16."""
+    """Writes <name>.pt with latents [N, 8, 16, 16] float16, labels [N, 64, COUNT] uint8 and tokens [N, 4, 2, 32] int16."""
     torch.set_num_threads(threads)
     vae, mean, std = encoder()
-    tokenizer, latents, tokens, started = Encoder(), [], [], time.time()
+    tokenizer, latents, labels, tokens, started = Encoder(), [], [], [], time.time()
     for i in range(first, first + count, 32):
         seeds = range(i, min(i + 32, first + count))
-        latents.append(encode(vae, mean, std, seeds))
+        z, covered = encode(vae, mean, std, seeds)
+        latents.append(z)
+        labels.append(covered)
         tokens.append(np.stack([tokens_of(s, tokenizer) for s in seeds]))
-    data = {"latents": torch.cat(latents), "tokens": torch.from_numpy(np.concatenate(tokens))}
+    data = {"latents": torch.cat(latents), "labels": torch.cat(labels), "tokens": torch.from_numpy(np.concatenate(tokens))}
     path = os.path.join(WORK, name + ".pt")
     torch.save(data, path + ".tmp")
     os.replace(path + ".tmp", path)
@@ -53,9 +60,9 @@ def prepare(first, count, name, threads=1):
 
 
 def read(parts):
-    """All stored parts together: latents, tokens."""
+    """All stored parts together: latents, labels, tokens."""
     data = [torch.load(os.path.join(WORK, p)) for p in parts]
-    return torch.cat([d["latents"] for d in data]), torch.cat([d["tokens"] for d in data])
+    return tuple(torch.cat([d[key] for d in data]) for key in ("latents", "labels", "tokens"))
 
 
 def stored():

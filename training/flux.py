@@ -183,14 +183,16 @@ class FluxTransformer2DModel(nn.Module):
         self.norm_out = Modulation(c, 2)
         self.proj_out = nn.Linear(c, config["out_channels"] or config["in_channels"])
 
-    def forward(self, hidden_states, encoder_hidden_states, pooled_projections, timestep, img_ids, txt_ids, guidance=None):
-        """timestep [B] in 0..1; img_ids [N, 3], txt_ids [T, 3]."""
+    def forward(self, hidden_states, encoder_hidden_states, pooled_projections, timestep, img_ids, txt_ids, guidance=None, tap=None):
+        """timestep [B] in 0..1; img_ids [N, 3], txt_ids [T, 3]; the list `tap` gets the image tokens after the double blocks."""
         temb = self.time_text_embed(timestep * 1000, pooled_projections, None if guidance is None else guidance * 1000)
         activated = F.silu(temb)
         image, text = self.x_embedder(hidden_states).float(), self.context_embedder(encoder_hidden_states).float()
         rope = rope_table(torch.cat((txt_ids, img_ids)), self.axes)
         for block in self.transformer_blocks:
             image, text = block(image, text, activated, rope)
+        if tap is not None:
+            tap.append(image)
         n = text.shape[1]
         x = torch.cat((text, image), dim=1)
         for block in self.single_transformer_blocks:

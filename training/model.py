@@ -3,6 +3,7 @@ import torch
 import torch.nn as nn
 
 from .flux import FluxTransformer2DModel, image_ids
+from .labels import COUNT
 from .text import CLIPTextModel, T5EncoderModel
 from .tokenizers import LENGTH, END, START, build
 
@@ -48,6 +49,7 @@ class TextToImage(nn.Module):
         self.transformer = FluxTransformer2DModel(FLUX)
         self.text_encoder = CLIPTextModel(clip_config())
         self.text_encoder_2 = T5EncoderModel(t5_config())
+        self.semantics = nn.Linear(FLUX["attention_head_dim"] * FLUX["num_attention_heads"], COUNT)  # for training only
         self.image_ids, self.text_ids = image_ids(latent_size, latent_size), torch.zeros(LENGTH, 3)
 
     def encode(self, clip_ids, t5_ids):
@@ -55,8 +57,11 @@ class TextToImage(nn.Module):
         return self.text_encoder_2(t5_ids), self.text_encoder(clip_ids)[1]
 
     def forward(self, x, sigma, clip_ids, t5_ids):
+        """-> prediction [B, 64, C], and logits [B, 64, COUNT] of what covers each token (see labels.py)."""
         states, pooled = self.encode(clip_ids, t5_ids)
-        return self.transformer(x, states, pooled, sigma, self.image_ids, self.text_ids)
+        tap = []
+        prediction = self.transformer(x, states, pooled, sigma, self.image_ids, self.text_ids, tap=tap)
+        return prediction, self.semantics(tap[0]).float()
 
 
 @torch.no_grad()

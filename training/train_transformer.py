@@ -6,14 +6,17 @@ import os
 import time
 
 import torch
+import torch.nn.functional as F
 
 from .dataset import read, stored
 from .flux import pack
-from .model import TextToImage, initialise
+from .model import NAME, TextToImage, initialise
 from .optimizer import Optimizer
 from .schedule import load, rate, save
+from .start import text_to_image
 from .tokenizers import Encoder
 
+SEMANTICS = 0.3  # weight of the labels' error
 EMPTY_SHARE = 0.1  # captions replaced by the empty prompt
 
 
@@ -25,7 +28,7 @@ def split(tokens):
 @torch.no_grad()
 def validate(model, data):
     """Mean squared error on unseen pictures with fixed noise and evenly spread sigmas."""
-    latents, tokens = data
+    latents, _, tokens = data
     generator = torch.Generator().manual_seed(7)
     total, n = 0.0, len(latents)
     for i in range(0, n, 64):
@@ -34,21 +37,21 @@ def validate(model, data):
         sigma = (torch.arange(i, i + len(x0)) * 0.6180339 % 1.0) * 0.98 + 0.01
         x = x0 + sigma.view(-1, 1, 1) * (noise - x0)
         with torch.autocast("cpu", torch.bfloat16):
-            y = model(x, sigma, *split(tokens[i:i + 64, 0]))
+            y, _ = model(x, sigma, *split(tokens[i:i + 64, 0]))
         total += (y.float() - (noise - x0)).square().mean().item() * len(x0)
     return total / n
 
 
 class Data:
-    """Stored latents and caption tokens; batch `step` of a worker is always the same."""
+    """Stored latents, labels and caption tokens; batch `step` of a worker is always the same."""
 
     def __init__(self):
-        self.latents, self.tokens = read(stored())
+        self.latents, self.labels, self.tokens = read(stored())
         encoder = Encoder()
         self.empty = torch.tensor([encoder.clip(""), encoder.t5("")], dtype=torch.int16)
 
     def loss(self, model, step, worker, batch):
-        """Mean squared error of the predicted velocity on one batch."""
+        """Error of the predicted velocity, and of saying early on what covers each token, on one batch."""
         generator = torch.Generator().manual_seed(1_000_003 + 2 * step + worker)
         index = torch.randint(len(self.latents), (batch,), generator=generator)
         wording = torch.randint(self.tokens.shape[1], (batch,), generator=generator)
@@ -59,8 +62,10 @@ class Data:
         sigma = torch.sigmoid(torch.randn(batch, generator=generator))
         target = noise - x0
         with torch.autocast("cpu", torch.bfloat16):
-            y = model(x0 + sigma.view(-1, 1, 1) * target, sigma, *split(words))
-        return (y.float() - target).square().mean()
+            y, logits = model(x0 + sigma.view(-1, 1, 1) * target, sigma, *split(words))
+        covered = F.binary_cross_entropy_with_logits(logits, self.labels[index].float() / 255, reduction="none").sum(-1).mean()
+        error = (y.float() - target).square().mean()
+        return error + SEMANTICS * covered, error.item()
 
 
 def work(model, data, buffers, batch, shared, begin, finished):
@@ -74,11 +79,11 @@ def work(model, data, buffers, batch, shared, begin, finished):
             return
         for p in model.parameters():
             p.grad = None
-        loss = data.loss(model, int(shared[0]), 1, batch)
+        loss, error = data.loss(model, int(shared[0]), 1, batch)
         loss.backward()
         for p, b in zip(model.parameters(), buffers):
             b.copy_(p.grad)
-        shared[1] = loss.item()
+        shared[1] = error
         finished.release()
 
 
@@ -96,19 +101,19 @@ class Pair:
         self.process.start()
 
     def step(self, step):
-        """Fills every .grad with the mean over both halves; returns the loss."""
+        """Fills every .grad with the mean over both halves; returns the velocity's error."""
         self.shared[0] = step
         self.begin.release()
         for p in self.model.parameters():
             p.grad = None
-        loss = self.data.loss(self.model, step, 0, self.half)
+        loss, error = self.data.loss(self.model, step, 0, self.half)
         loss.backward()
         while not self.finished.acquire(timeout=60):
             if not self.process.is_alive():
                 raise RuntimeError("the second process ended")
         for p, b in zip(self.model.parameters(), self.buffers):
             p.grad.add_(b).mul_(0.5)
-        return (loss.item() + self.shared[1].item()) / 2
+        return (error + self.shared[1].item()) / 2
 
     def close(self):
         self.shared[0] = -1
@@ -122,6 +127,8 @@ def train(minutes, batch=64, lr=1e-3, lr_muon=2e-3):
     data, unseen = Data(), read(["unseen.pt"])
     torch.manual_seed(1)
     model = initialise(TextToImage())
+    if not load("transformer.pt"):
+        text_to_image(model, NAME)
     model.share_memory()
     optimizer = Optimizer(model)
     seconds, step, log = 0.0, 0, []
