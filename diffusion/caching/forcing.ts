@@ -4,12 +4,13 @@ import type { Branch, Call } from './contract.ts'
 /**
  * How a warm-up share r of N evaluations is counted, evaluation c being the one in question: 'through' forces c <= floor(r N)
  * (DiCache's FLUX script), 'before' c < floor(r N) (its HunyuanVideo script), 'before-interleaved' the same over the calls of all
- * branches in turn (its WAN script: cond is call 2c, uncond 2c + 1, of 2N).
+ * branches in turn (its WAN script: cond is call 2c, uncond 2c + 1, of 2N). 'before-rounded' forces c < floor(r N + 1/2) (MagCache's
+ * FLUX script); with 'count' the warm-up is no share but a number of evaluations (TeaCache).
  */
-export type WarmUpRule = 'through' | 'before' | 'before-interleaved'
+export type WarmUpRule = 'through' | 'before' | 'before-rounded' | 'before-interleaved' | 'count'
 
 export interface Forcing {
-  /** Share of the evaluations at the start, 0..1. */
+  /** Share of the evaluations at the start, 0..1; under the rule 'count' their number. */
   readonly warmUp: number
   readonly warmUpRule: WarmUpRule
   readonly forceLast: boolean
@@ -20,6 +21,8 @@ export interface Forcing {
 
 function inWarmUp(call: Call, branch: Branch, { warmUp, warmUpRule }: Forcing): boolean {
   if (warmUpRule === 'through') return call.index <= Math.floor(warmUp * call.total)
+  if (warmUpRule === 'count') return call.index < warmUp
+  if (warmUpRule === 'before-rounded') return call.index < Math.floor(warmUp * call.total + 0.5)
   if (warmUpRule === 'before') return call.index < Math.floor(warmUp * call.total)
   const count = call.branches.length
   return call.index * count + call.branches.indexOf(branch) < Math.floor(warmUp * call.total * count)
