@@ -55,7 +55,7 @@ def render(scene, size=128):
     # Drawn small without smoothing, in few colours, and enlarged to exact squares.
     cell = max(2, round(min(height, width) / PIXELS))
     small = paint(scene, -(-height // cell), -(-width // cell), smooth=False)
-    small = np.minimum((small.astype(np.uint16) + 10) // 20 * 20, 255).astype(np.uint8)
+    small = ((small.astype(np.uint16) + 8) // 17 * 17).astype(np.uint8)
     return np.ascontiguousarray(small.repeat(cell, 0).repeat(cell, 1)[:height, :width])
 
 

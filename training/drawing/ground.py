@@ -3,7 +3,7 @@ import math
 
 from .backdrop import distant_pines, far_quay, skyline
 from .palette import mix, shade
-from .pen import box, disc, path, poly
+from .pen import box, disc, poly
 
 
 def wave(view, y, height, waves, phase):
@@ -51,14 +51,22 @@ def forest(p, view, look, rng):
 
 def desert(p, view, look, rng):
     colours = ((242, 214, 148), (234, 198, 124), (222, 180, 104))
-    tops = hills(p, view, look, rng, colours, 0.02)
-    dark = look.scenery((204, 158, 90))
-    for y in tops[1:]:  # the shaded side of a dune
-        x, w = rng.uniform(0.1, 0.8) * view.w, rng.uniform(0.22, 0.32)
-        p.draw(dark, path(f"M{x} {y + 0.02} C{x + w * 0.3} {y + 0.03} {x + w * 0.7} {y + 0.08} {x + w} {y + 0.15} "
-                          f"C{x + w * 0.4} {y + 0.15} {x + w * 0.2} {y + 0.1} {x} {y + 0.02} Z"), lit=True, edge=0, alpha=0.75)
+    hills(p, view, look, rng, colours[:2], 0.012)
+    dark = look.scenery((206, 160, 92))
+    side = rng.choice([0.2, 0.75])
+    for at, y, w in ((side, view.horizon + 0.1, 0.5), (0.95 - side, view.horizon + 0.2, 0.62)):
+        x, h, lit = (at + rng.uniform(-0.08, 0.08)) * view.w, w * 0.2, look.scenery(colours[1], 0.1)
+        p.draw(p.gradient(0, y - h, 0, y + 0.1, shade(lit, 1.12), look.scenery(colours[2])), ("path", (
+            ("M", (x - w, y + 0.1)), ("C", (x - w * 0.5, y + 0.06, x - w * 0.2, y - h * 0.9, x, y - h)),
+            ("C", (x + w * 0.25, y - h * 0.7, x + w * 0.5, y + 0.05, x + w, y + 0.1)), ("Z", ()))))
+        p.draw(dark, ("path", (
+            ("M", (x, y - h)), ("C", (x + w * 0.25, y - h * 0.7, x + w * 0.5, y + 0.05, x + w, y + 0.1)),
+            ("L", (x + w * 0.1, y + 0.1)), ("C", (x + w * 0.22, y, x - w * 0.08, y - h * 0.5, x, y - h)), ("Z", ()))),
+               lit=True, edge=0)
+    front = look.scenery(colours[2])
+    p.draw(p.gradient(0, view.h * 0.8, 0, view.h, front, shade(front, 0.92)), wave(view, view.h * 0.815, 0.014, 1, rng.uniform(0, 6.28)))
     for _ in range(int(6 * view.w)):
-        x, y, w = rng.uniform(0, view.w), rng.uniform(view.horizon + 0.14, view.h), rng.uniform(0.03, 0.06)
+        x, y, w = rng.uniform(0, view.w), rng.uniform(view.h * 0.86, view.h), rng.uniform(0.03, 0.06)
         p.line(dark, 0.009, (x, y), (x + w * 0.3, y - 0.01), (x + w * 0.7, y + 0.003), (x + w, y - 0.006), lit=True)
 
 
@@ -101,8 +109,13 @@ def crests(p, view, look, rng, bottom):
         k = (0.03 + 0.022 * row) * (1.25 if rough else 1)
         while x < view.w:
             h = k * (0.42 if rough else 0.24)
-            p.line(crest, 0.008 + 0.0015 * row, (x, y), (x + k * 0.5, y - h), (x + k, y), (x + k * 1.5, y - h), (x + 2 * k, y),
-                   lit=True, alpha=0.72)
+            if rough:
+                p.line(crest, 0.008 + 0.0015 * row, (x, y), (x + k * 0.5, y - h), (x + k, y), (x + k * 1.5, y - h), (x + 2 * k, y),
+                       lit=True, alpha=0.72)
+            else:
+                p.curve(crest, 0.008 + 0.0015 * row, ("path", (
+                    ("M", (x, y)), ("Q", (x + k * 0.5, y - 2 * h, x + k, y)), ("Q", (x + k * 1.5, y - 2 * h, x + 2 * k, y)))),
+                        lit=True, alpha=0.72)
             x += rng.uniform(0.2, 0.42) + k
         y += 0.05 + 0.014 * row
         row += 1

@@ -54,6 +54,13 @@ def draw_item(p, item, place, look):
             p.line((214, 236, 250), 0.011, (item.x - half, y), (item.x + half, y), alpha=0.7 - 0.2 * i)
 
 
+def strike(p, view, items, rng):
+    """Lightning where no object hides it."""
+    spots = [view.w * f for f in (0.35, 0.65, 0.18, 0.82, 0.5)]
+    clear = [s for s in spots if all(abs(s - i.x) > 0.2 for i in items)]
+    sky.lightning(p, view, rng.choice(clear or spots))
+
+
 def draw_landscape(p, scene, width, height):
     """The whole picture on a pen whose unit is the picture's shorter side."""
     rng = random.Random(scene["jitter"])
@@ -69,18 +76,15 @@ def draw_landscape(p, scene, width, height):
         sky.light(p, view, look, at, rng)
     if scene["rainbow"]:
         sky.rainbow(p, view, rng)
-    if weather == "storm":
-        flying = [i.x for i in items if SUBJECTS[i.name].flies]
-        spots = [view.w * f for f in (0.35, 0.65, 0.2, 0.8) if all(abs(view.w * f - x) > 0.2 for x in flying)]
-        if spots:
-            sky.lightning(p, view, spots[rng.randrange(min(2, len(spots)))])
-    sky.clouds(p, view, look, rng)
+    sky.clouds(p, view, look, rng, at)
     if scene["mountains"]:
         mountains(p, view, look, rng, scene["mountains"])
     if place == "sky":
         sky.cloud_sea(p, view, look, rng)
     else:
         GROUNDS[place](p, view, look, rng)
+    if weather == "storm":
+        strike(p, view, items, rng)
     if at and place == "sea":
         sky.streak(p, view, look, at[0], rng)
     if weather == "fog":

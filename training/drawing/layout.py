@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .subjects import load
 
-HEIGHT = {"small": 0.2, "medium": 0.29, "large": 0.4}
+HEIGHT = {"small": 0.205, "medium": 0.305, "large": 0.43}
 BASE = {"small": 0.76, "medium": 0.84, "large": 0.91}  # of the picture's height, where land objects stand
 AFLOAT = {"small": 0.72, "medium": 0.8, "large": 0.87}
 MOORED = {"small": 0.7, "medium": 0.735, "large": 0.77}  # in a harbour, behind the quay

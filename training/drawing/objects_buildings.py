@@ -74,24 +74,24 @@ def windmill(p, colour, vary):
     p.draw((110, 78, 56), disc(0, hub, 0.05), edge=0.6)
 
 
-@subject("bridge", 2.3, 0.85, floats=True)
+@subject("bridge", 2.1, 0.95, floats=True)
 def bridge(p, colour, vary):
-    steel = (196, 66, 50) if vary < 0.5 else (126, 132, 146)
-    for x in (-0.6, 0.6):
-        p.draw(shade(steel, 0.85), box(x - 0.075, -1.0, x + 0.075, 0.02))
-    for x0, y0, x1, y1, dip in ((-1.15, -0.42, -0.6, -0.94, -0.56), (-0.6, -0.94, 0.6, -0.94, -0.3),
-                                (0.6, -0.94, 1.15, -0.42, -0.56)):
-        mid = ((x0 + x1) / 2, dip)
+    red = (204, 62, 46)
+    for x0, y0, x1, y1, dip in ((-1.05, -0.4, -0.55, -0.95, -0.56), (-0.55, -0.95, 0.55, -0.95, -0.2),
+                                (0.55, -0.95, 1.05, -0.4, -0.56)):
         points = []
         for i in range(9):
             t = i / 8
-            points.append(((1 - t) ** 2 * x0 + 2 * t * (1 - t) * mid[0] + t * t * x1,
-                           (1 - t) ** 2 * y0 + 2 * t * (1 - t) * mid[1] + t * t * y1))
-        p.line(steel, 0.05, *points)
-        for x, y in points[1:-1:2] if x1 - x0 < 1 else points[1:-1]:
-            p.line(steel, 0.028, (x, y), (x, -0.36))
-    p.draw(steel, box(-1.15, -0.42, 1.15, -0.28))
-    p.line(shade(steel, 1.35), 0.03, (-1.15, -0.39), (1.15, -0.39))
+            points.append(((1 - t) ** 2 * x0 + t * (1 - t) * (x0 + x1) + t * t * x1,
+                           (1 - t) ** 2 * y0 + 2 * t * (1 - t) * dip + t * t * y1))
+        for x, y in points[2:-1:2] if x1 - x0 < 1 else points[1:-1]:
+            p.line(red, 0.035, (x, y), (x, -0.34))
+        p.line(red, 0.07, *points)
+    p.draw(red, box(-1.05, -0.42, 1.05, -0.25))
+    p.line(shade(red, 1.35), 0.04, (-1.03, -0.38), (1.03, -0.38))
+    for x in (-0.55, 0.55):
+        p.draw(shade(red, 0.88), box(x - 0.09, -1.0, x + 0.09, 0.03))
+        p.draw((126, 122, 126), box(x - 0.15, -0.09, x + 0.15, 0.05), edge=0.7)
 
 
 @subject("tent", 1.4, 0.9)

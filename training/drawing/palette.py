@@ -23,8 +23,8 @@ DARK_CLOUD = {
     "rain": {"day": (128, 140, 160), "sunset": (132, 94, 116), "night": (58, 64, 96)},
     "storm": {"day": (58, 60, 80), "sunset": (66, 46, 72), "night": (40, 40, 64)},
 }
-SCENERY = {"day": ((1, 1, 1), (0, 0, 0)), "sunset": ((0.82, 0.64, 0.66), (34, 10, 20)),
-           "night": ((0.36, 0.4, 0.54), (4, 6, 28))}
+SCENERY = {"day": ((1, 1, 1), (0, 0, 0)), "sunset": ((0.88, 0.7, 0.62), (26, 4, 22)),
+           "night": ((0.34, 0.45, 0.58), (2, 6, 26))}
 OBJECT = {"day": (1, 1, 1), "sunset": (1.0, 0.91, 0.88), "night": (0.78, 0.78, 0.88)}
 LIGHT = {"day": (255, 222, 52), "sunset": (255, 224, 120), "night": (250, 246, 222)}
 GLOW = {"day": (255, 246, 170), "sunset": (255, 200, 110), "night": (170, 184, 240)}
@@ -67,7 +67,7 @@ class Look:
         elif self.weather == "rain":
             c = mix(shade(c, 0.92), self.grey, 0.14)
         elif self.weather == "fog":
-            c = mix(c, self.grey, 0.35 + 0.4 * distance)
+            c = mix(c, self.grey, 0.26 + 0.45 * distance)
         return mix(c, self.sky[2], 0.4 * distance)
 
     def tone(self, colour):

@@ -146,6 +146,13 @@ class Pen:
             self.trace(part)
             self.ctx.fill()
 
+    def curve(self, colour, width, part, lit=False, alpha=1.0):
+        """A stroke along a path, without outline or shadow."""
+        self.ink(colour, lit, alpha)
+        self.ctx.set_line_width(width if self.smooth else max(width, 1.2 * self.line_width / self.k))
+        self.trace(part)
+        self.ctx.stroke()
+
     def line(self, colour, width, *points, lit=False, alpha=1.0):
         """A stroke through points, without outline or shadow."""
         ctx = self.ctx
@@ -188,7 +195,8 @@ class PaperPen(Pen):
         super().trace_poly([uneven(x, y, amount) for x, y in points])
 
     def trace_disc(self, x, y, r, ry):
-        n = 11 if r * self.k < 0.06 else 15
+        size = r * self.k
+        n = 11 if size < 0.06 else 16 if size < 0.11 else 26
         super().trace_poly([uneven(x + r * math.cos(i * TURN / n), y + ry * math.sin(i * TURN / n), self.rough / self.k)
                             for i in range(n)])
 

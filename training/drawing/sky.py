@@ -67,8 +67,8 @@ def cloud(p, x, y, k, colour, under):
     p.draw(under, box(x - 0.82 * k, y - 0.05 * k, x + 0.92 * k, y + 0.1 * k, 0.07 * k), lit=True, edge=0)
 
 
-def clouds(p, view, look, rng):
-    """As many as the weather has: one at most when clear, a low dark ceiling when it rains."""
+def clouds(p, view, look, rng, sun=None):
+    """As many as the weather has, beside the sun: one at most when clear, a low dark ceiling when it rains."""
     w = view.w
     if look.weather in DARK_CLOUD:
         deep = shade(look.cloud, 0.86)
@@ -85,7 +85,10 @@ def clouds(p, view, look, rng):
     for i in range(number):
         x = (i + rng.uniform(0.25, 0.75)) * w / number
         y = rng.uniform(0.1, 0.4 if look.weather == "cloudy" else 0.2)
-        cloud(p, x, y, rng.uniform(0.12, 0.17), look.cloud, under)
+        k = rng.uniform(0.12, 0.17)
+        if sun and abs(x - sun[0]) < k + 0.08 and abs(y - sun[1]) < 0.22:
+            x = sun[0] + (k + 0.08) * (1 if x > sun[0] else -1)
+        cloud(p, x, y, k, look.cloud, under)
 
 
 def lightning(p, view, x):
@@ -153,11 +156,12 @@ def cloud_sea(p, view, look, rng):
 def streak(p, view, look, x, rng):
     """The path of light that sun or moon throws on water below it."""
     y, n = view.horizon + 0.02, 8
+    colour = look.light if look.time != "day" else (255, 250, 214)
     for i in range(n):
         t = i / n
-        w = (0.05 + 0.1 * t) * rng.uniform(0.6, 1.1)
+        w = (0.04 + 0.07 * t) * rng.uniform(0.6, 1.1)
         cx = x + rng.uniform(-0.02, 0.02)
-        p.line(look.light, 0.016, (cx - w, y), (cx + w, y), lit=True, alpha=0.62 - 0.3 * t)
+        p.line(colour, 0.016, (cx - w, y), (cx + w, y), lit=True, alpha=0.6 - 0.35 * t)
         y += 0.028 + 0.02 * t
         if y > view.h - 0.03 or math.isclose(w, 0):
             return
