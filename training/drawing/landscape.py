@@ -5,21 +5,10 @@ from ..scenes import COLOURS
 from . import sky
 from .backdrop import mountains
 from .ground import GROUNDS
-from .layout import layout, view_of
+from .layout import layout, light_at, view_of
 from .palette import Look
 from .pen import disc, path
 from .subjects import SUBJECTS
-
-LIGHT_X = {"left": 0.2, "middle": 0.5, "right": 0.8}
-
-
-def light_at(scene, view, rng):
-    """The middle of sun or moon: low at sunset where the horizon is open."""
-    x = LIGHT_X[scene["light"]] * view.w + rng.uniform(-0.03, 0.03)
-    if scene["place"] == "sky":
-        return x, view.h * rng.uniform(0.16, 0.24)
-    low = scene["time"] == "sunset" and scene["mountains"] is None and scene["place"] not in ("town", "forest", "harbour")
-    return x, view.horizon - rng.uniform(0.1, 0.16) if low else view.h * 0.16 + rng.uniform(-0.02, 0.02)
 
 
 def shadow(p, look, item, subject):

@@ -8,6 +8,7 @@ HEIGHT = {"small": 0.205, "medium": 0.305, "large": 0.43}
 BASE = {"small": 0.76, "medium": 0.84, "large": 0.91}  # of the picture's height, where land objects stand
 AFLOAT = {"small": 0.72, "medium": 0.8, "large": 0.87}
 MOORED = {"small": 0.7, "medium": 0.735, "large": 0.77}  # in a harbour, behind the quay
+LIGHT_X = {"left": 0.17, "middle": 0.5, "right": 0.83}
 SLOT_X = {"left": 0.2, "middle": 0.5, "right": 0.8}
 
 
@@ -40,6 +41,19 @@ def view_of(scene, width, height, rng):
     return View(w, h, h * (1.0 if scene["place"] == "sky" else 0.55 + rng.uniform(-0.025, 0.025)), h * 0.835)
 
 
+def low_light(scene):
+    """Whether the sun stands just above the horizon: at sunset, where that is open."""
+    return scene["time"] == "sunset" and scene["mountains"] is None and scene["place"] not in ("town", "forest", "harbour", "sky")
+
+
+def light_at(scene, view, rng):
+    """The middle of sun or moon."""
+    x = LIGHT_X[scene["light"]] * view.w + rng.uniform(-0.02, 0.02)
+    if low_light(scene):
+        return x, view.horizon - rng.uniform(0.1, 0.16)
+    return x, view.h * 0.15 + rng.uniform(-0.015, 0.02)
+
+
 def room(scene, group, view):
     """The width a group may take."""
     if len(scene["objects"]) == 1:
@@ -62,9 +76,10 @@ def base_of(scene, group, subject, view, rng):
     """Where it stands, floats or (its centre) flies."""
     size, place = group["size"], scene["place"]
     if subject.flies:
+        below = 0.07 if scene["light"] and not low_light(scene) else 0  # clear of sun or moon
         if place == "sky":
-            return view.h * rng.uniform(0.3, 0.5)
-        return view.h * 0.25 + rng.uniform(-0.03, 0.03)
+            return view.h * (rng.uniform(0.3, 0.46) + below)
+        return view.h * (0.25 + below) + rng.uniform(-0.03, 0.03)
     if place == "sea":
         return view.h * AFLOAT[size] + rng.uniform(-0.015, 0.015)
     if place == "harbour":
@@ -89,7 +104,7 @@ def place_group(scene, index, view, rng):
         dy = rng.uniform(-0.035, 0.035) * (2 if subject.flies else 1) if n > 1 else 0
         y = base + dy
         if subject.flies:
-            y = max(y, k / 2 + 0.02)
+            y = max(y, k * 0.54 + 0.02)
         items.append(Item(index, group["name"], group["colour"], x + (i - (n - 1) / 2) * step + (rng.uniform(-0.015, 0.015) if n > 1 else 0),
                           y, k * (rng.uniform(0.92, 1.06) if n > 1 else 1), flip if subject.flips else 1, rng.random()))
     return items

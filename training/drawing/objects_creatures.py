@@ -10,7 +10,7 @@ def bright(colour):
     return colour[0] * 0.3 + colour[1] * 0.6 + colour[2] * 0.1
 
 
-@subject("bird", 1.6, 0.78, flips=True, flies=True)
+@subject("bird", 1.68, 0.7, flips=True, flies=True)
 def bird(p, colour, vary):
     far = shade(colour, 0.72) if bright(colour) > 60 else (78, 78, 92)
     p.draw(far, path("M0.02 -0.02 C0.0 -0.3 0.14 -0.56 0.42 -0.66 C0.46 -0.36 0.4 -0.12 0.26 0.04 Z"), edge=0.8)

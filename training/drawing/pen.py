@@ -16,6 +16,11 @@ def disc(x, y, r, ry=None):
     return ("disc", x, y, r, r if ry is None else ry)
 
 
+def ring(x, y, r, hole):
+    """A circle with a round hole."""
+    return ("ring", x, y, r, hole)
+
+
 def poly(*points):
     """A closed polygon."""
     return ("poly", points)
@@ -90,6 +95,10 @@ class Pen:
         ctx, kind = self.ctx, part[0]
         if kind == "disc":
             self.trace_disc(*part[1:])
+        elif kind == "ring":
+            x, y, r, hole = part[1:]
+            self.trace_disc(x, y, r, r)
+            self.trace_disc(x, y, hole, -hole)  # wound the other way round
         elif kind == "poly":
             self.trace_poly(part[1])
         elif kind == "round":
@@ -196,7 +205,7 @@ class PaperPen(Pen):
 
     def trace_disc(self, x, y, r, ry):
         size = r * self.k
-        n = 11 if size < 0.06 else 16 if size < 0.11 else 26
+        n = 11 if 0 < size < 0.06 else 16 if size < 0.11 else 26
         super().trace_poly([uneven(x + r * math.cos(i * TURN / n), y + ry * math.sin(i * TURN / n), self.rough / self.k)
                             for i in range(n)])
 

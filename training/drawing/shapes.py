@@ -4,7 +4,7 @@ import random
 
 from ..scenes import COLOURS
 from .palette import shade
-from .pen import TURN, box, disc, poly
+from .pen import box, disc, poly, ring
 
 RADIUS = {"small": 0.13, "medium": 0.2, "large": 0.29}
 
@@ -29,7 +29,7 @@ def cross(x, y, r):
 
 
 OUTLINES = {
-    "circle": disc, "star": star, "heart": heart, "cross": cross,
+    "circle": disc, "ring": lambda x, y, r: ring(x, y, r, r * 0.56), "star": star, "heart": heart, "cross": cross,
     "square": lambda x, y, r: box(x - r * 0.9, y - r * 0.9, x + r * 0.9, y + r * 0.9),
     "triangle": lambda x, y, r: poly((x, y - r), (x + r * 1.08, y + r * 0.85), (x - r * 1.08, y + r * 0.85)),
     "diamond": lambda x, y, r: poly((x, y - r * 1.15), (x + r * 0.85, y), (x, y + r * 1.15), (x - r * 0.85, y)),
@@ -45,7 +45,7 @@ def arrange(scene, width, height):
         centres, radii = [(w / 2, h / 2)], [min(radii[0] * 1.25, 0.4)]
     elif scene["relation"] == "inside":
         # The middle of a triangle or heart with most room is not the middle of its box.
-        down = {"triangle": 0.25, "heart": -0.1}.get(scene["shapes"][1]["shape"], 0)
+        down = {"triangle": 0.25, "heart": 0.04}.get(scene["shapes"][1]["shape"], 0)
         radii = [0.125 * rng.uniform(0.92, 1.05), 0.36 * rng.uniform(0.95, 1.04)]
         centres = [(w / 2, h / 2 + down * radii[1]), (w / 2, h / 2)]
     else:
@@ -61,18 +61,7 @@ def arrange(scene, width, height):
 
 def draw_shape(p, name, colour, x, y, r):
     """One shape; a ring shows what is behind it."""
-    if name != "ring":
-        p.draw(colour, OUTLINES[name](x, y, r))
-        return
-    ctx = p.ctx
-    ctx.push_group()
-    p.draw(colour, disc(x, y, r))
-    ctx.set_operator(1)  # source over nothing: clears the hole
-    ctx.set_source_rgba(0, 0, 0, 0)
-    ctx.arc(x, y, r * 0.56, 0, TURN)
-    ctx.fill()
-    ctx.pop_group_to_source()
-    ctx.paint()
+    p.draw(colour, OUTLINES[name](x, y, r))
 
 
 def draw_background(p, scene, width, height):

@@ -58,12 +58,16 @@ def rainbow(p, view, rng):
         p.ctx.stroke()
 
 
-def cloud(p, x, y, k, colour, under):
-    """A heap of discs on a flat base, 2k wide."""
-    parts = (disc(x - 0.55 * k, y - 0.18 * k, 0.32 * k), disc(x - 0.1 * k, y - 0.36 * k, 0.44 * k),
+def heap(x, y, k):
+    """Discs on a flat base, 2k wide."""
+    return (disc(x - 0.55 * k, y - 0.18 * k, 0.32 * k), disc(x - 0.1 * k, y - 0.36 * k, 0.44 * k),
              disc(x + 0.42 * k, y - 0.24 * k, 0.36 * k), disc(x + 0.75 * k, y - 0.12 * k, 0.22 * k),
              box(x - 0.85 * k, y - 0.24 * k, x + 0.95 * k, y + 0.1 * k, 0.16 * k))
-    p.draw(colour, *parts, lit=True)
+
+
+def cloud(p, x, y, k, colour, under):
+    """One cloud, darker below."""
+    p.draw(colour, *heap(x, y, k), lit=True)
     p.draw(under, box(x - 0.82 * k, y - 0.05 * k, x + 0.92 * k, y + 0.1 * k, 0.07 * k), lit=True, edge=0)
 
 
@@ -73,12 +77,12 @@ def clouds(p, view, look, rng, sun=None):
     if look.weather in DARK_CLOUD:
         deep = shade(look.cloud, 0.86)
         for row, y in ((deep, 0.05), (look.cloud, 0.0)):
-            x = rng.uniform(-0.1, 0.05)
+            x, parts = rng.uniform(-0.1, 0.05), [box(-0.1, -0.1, w + 0.1, 0.06)]
             while x < w + 0.15:
                 k = rng.uniform(0.17, 0.24)
-                cloud(p, x, y + rng.uniform(0.08, 0.14), k, row, shade(row, 0.9))
+                parts += heap(x, y + rng.uniform(0.08, 0.14), k)
                 x += k * 1.35
-        p.draw(look.cloud, box(-0.1, -0.1, w + 0.1, 0.06), lit=True, edge=0)
+            p.draw(row, *parts, lit=True)
         return
     number = {"clear": 1 if rng.random() < 0.25 else 0, "cloudy": 3 + int(w), "fog": 0}[look.weather]
     under = mix(look.cloud, look.sky[0], 0.22)
@@ -86,8 +90,8 @@ def clouds(p, view, look, rng, sun=None):
         x = (i + rng.uniform(0.25, 0.75)) * w / number
         y = rng.uniform(0.1, 0.4 if look.weather == "cloudy" else 0.2)
         k = rng.uniform(0.12, 0.17)
-        if sun and abs(x - sun[0]) < k + 0.08 and abs(y - sun[1]) < 0.22:
-            x = sun[0] + (k + 0.08) * (1 if x > sun[0] else -1)
+        if sun and abs(x - sun[0]) < k + 0.12 and abs(y - sun[1]) < 0.24:
+            x = sun[0] + (k + 0.12) * (1 if x > sun[0] else -1)
         cloud(p, x, y, k, look.cloud, under)
 
 
@@ -112,10 +116,10 @@ def falling(p, view, look, rng, snow):
                    lit=True, edge=0)
         return
     colour = (214, 228, 246) if look.time != "night" else (150, 172, 220)
-    rows = 6
+    rows, columns = (6, 7) if p.smooth else (4, 5)
     for i in range(rows):
-        for j in range(int(7 * view.w)):
-            x = (j + rng.uniform(0.1, 0.9)) / 7 + 0.03
+        for j in range(int(columns * view.w)):
+            x = (j + rng.uniform(0.1, 0.9)) / columns + 0.03
             y = (i + rng.uniform(0.1, 0.9)) * view.h / rows
             p.line(colour, 0.0085, (x, y), (x - 0.025, y + 0.075), lit=True, alpha=0.62)
 
