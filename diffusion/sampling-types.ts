@@ -49,6 +49,7 @@ export interface SamplingRun {
   readonly noise: Tensor
   readonly sigmas: readonly number[]
   readonly sampler: Sampler
+  /** Null uses the cache that the model carries, if any. */
   readonly cache: CacheConfiguration | null
   readonly signal: AbortSignal
   /** After each evaluation, its rows. */

@@ -139,10 +139,11 @@ async function integrate(run: SamplingRun, denoise: Denoise): Promise<Tensor> {
  * error that lists every fault of its arguments, UnmetNeedsError when the model cannot serve the cache, InterruptedError
  * soon after `signal` is aborted.
  */
-export async function sample(run: SamplingRun): Promise<SamplingResult> {
-  const faults = faultsOf(run)
+export async function sample(given: SamplingRun): Promise<SamplingResult> {
+  const faults = faultsOf(given)
   if (faults.length > 0) throw new Error(`sampling: ${faults.join('; ')}`)
-  const { cache } = run
+  const cache = given.cache ?? given.model.cache ?? null
+  const run = { ...given, cache }
   const plan = planOf(run)
   const rows: ReportRow[] = []
   const began = performance.now()

@@ -1,5 +1,5 @@
 /** What a model family provides: a transformer in parts over batches, text encoders, an autoencoder, and how it is sampled. */
-import type { Facts, ModuleKey } from '../caching/contract.ts'
+import type { CacheConfiguration, Facts, ModuleKey } from '../caching/contract.ts'
 import type { Tensor } from '../tensor.ts'
 
 /** One prompt as the transformer takes it. */
@@ -92,6 +92,8 @@ export interface DiffusionModel {
   readonly transformer: Transformer
   readonly parametrisation: Parametrisation
   readonly latent: LatentFormat
+  /** Carried by the model through guiders and custom samplers (ApplyCache, EasyCache, LazyCache); a sampler's own cache comes first. */
+  readonly cache?: CacheConfiguration
 }
 
 /** The value of a CLIP link: every text encoder of a model and their tokenizers. */

@@ -11,7 +11,10 @@ export default defineNode({
   help: 'Denoises a latent step by step. The same seed gives the same noise as ComfyUI.',
   inputs: {
     ...samplingInputs,
-    cache: port('CACHE', { optional: true, help: 'A caching method that decides what need not be computed.' }),
+    cache: port('CACHE', {
+      optional: true,
+      help: 'A caching method that decides what need not be computed. It comes before one that the model carries (ApplyCache, EasyCache, LazyCache).',
+    }),
   },
   outputs: { LATENT: 'LATENT', report: 'CACHE_REPORT' },
   async run(values, { report, signal }) {
