@@ -68,12 +68,15 @@ const valueInfo = (name: string, elemType: DataType, dims: readonly (number | st
 
 /** A graph under construction. Symbolic extents are strings: `['batch', 'tokens', 64]`. */
 export class Graph {
-  readonly #nodes: Part<'node'>[number][] = []
+  /** Of the graph, or of the branch under construction. */
+  #nodes: Part<'node'>[number][] = []
   readonly #initializers: Part<'initializer'>[number][] = []
   readonly #inputs: Part<'input'>[number][] = []
   readonly #outputs: Part<'output'>[number][] = []
-  /** Values by what they are, so that each constant, weight and shape is in the graph once. */
-  readonly #known = new Map<string, Value>()
+  /** Constants and weights by what they are, so that each is in the graph once. */
+  readonly #held = new Map<string, Value>()
+  /** Other values by what they are, as far as they can be seen from where the graph is being built. */
+  #known = new Map<string, Value>()
   #count = 0
   #root: string | null = null
 
@@ -87,6 +90,12 @@ export class Graph {
     this.#root ??= root
     if (root !== this.#root) throw new Error(`${stored.file}: the other weights of this graph are on ${this.#root}`)
     return root
+  }
+
+  #hold(key: string, make: () => Value): Value {
+    const value = this.#held.get(key) ?? make()
+    this.#held.set(key, value)
+    return value
   }
 
   /** The value made under this key, made now if it is not: for what several layers need of one value. */
@@ -110,7 +119,7 @@ export class Graph {
 
   /** A tensor in a file, in its own type: for tables that are gathered from before the cast. */
   stored(tensor: StoredTensor): Value {
-    return this.once(`stored ${tensor.file}:${tensor.offset}+${tensor.length}[${tensor.shape.join()}]`, () => {
+    return this.#hold(`stored ${tensor.file}:${tensor.offset}+${tensor.length}[${tensor.shape.join()}]`, () => {
       const dataType = ELEMENT[tensor.dtype]
       if (dataType === undefined)
         throw new Error(`${tensor.file}: tensor '${tensor.name}' is ${tensor.dtype}, which is no weight's type`)
@@ -137,7 +146,7 @@ export class Graph {
   /** A float32 constant. */
   constant(values: readonly number[], dims: readonly number[] = [values.length]): Value {
     if (values.length !== sizeOf(dims)) throw new Error(`constant: ${values.length} values for [${dims.join(', ')}]`)
-    return this.once(`f32 ${dims.join()}:${values.join()}`, () => {
+    return this.#hold(`f32 ${dims.join()}:${values.join()}`, () => {
       const name = this.#fresh('constant')
       this.#initializers.push({ name, dataType: DataType.FLOAT, dims: dims.map(BigInt), floatData: [...values] })
       return { name }
@@ -146,7 +155,7 @@ export class Graph {
 
   /** An int64 vector, as shapes and axes are given. */
   ints(values: readonly number[]): Value {
-    return this.once(`i64 ${values.join()}`, () => {
+    return this.#hold(`i64 ${values.join()}`, () => {
       const name = this.#fresh('ints')
       const dims = [BigInt(values.length)]
       this.#initializers.push({ name, dataType: DataType.INT64, dims, int64Data: values.map(BigInt) })
@@ -177,6 +186,40 @@ export class Graph {
       attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),
     })
     return output.map((name) => ({ name }))
+  }
+
+  /**
+   * Runs one of two ways, chosen by a bool of one element; of the other nothing is computed. Both may use values made before and
+   * must give as many float32 values as each other; what they make inside cannot be seen outside.
+   */
+  branch(condition: Value, then: () => readonly Value[], otherwise: () => readonly Value[]): readonly Value[] {
+    const ways = { then_branch: this.#way(then), else_branch: this.#way(otherwise) }
+    const [count, other] = Object.values(ways).map((way) => way.output.length)
+    if (count !== other) throw new Error(`branch: one way gives ${count} values, the other ${other}`)
+    const output = ways.then_branch.output.map(() => this.#fresh('If'))
+    const attribute = Object.entries(ways).map(([name, g]) => ({ name, type: AttributeType.GRAPH, g }))
+    this.#nodes.push({ opType: 'If', name: output[0]!, input: [condition.name], output, attribute })
+    return output.map((name) => ({ name }))
+  }
+
+  #way(make: () => readonly Value[]) {
+    const [nodes, known] = [this.#nodes, this.#known]
+    this.#nodes = []
+    this.#known = new Map(known)
+    const made = make().map(({ name }) => {
+      // An output has to be made inside, and once.
+      const output = [this.#fresh('way')]
+      this.#nodes.push({ opType: 'Identity', input: [name], output })
+      return output[0]!
+    })
+    const node = this.#nodes
+    this.#nodes = nodes
+    this.#known = known
+    const output = made.map((name) => ({
+      name,
+      type: { value: { case: 'tensorType' as const, value: { elemType: DataType.FLOAT } } },
+    }))
+    return { name: this.#fresh('branch'), node, output }
   }
 
   /** The finished model. */

@@ -9,12 +9,32 @@ export interface Linear {
   readonly bias: StoredTensor | null
 }
 
+/** Some columns of a weight, as a value of a graph. */
+export interface Columns {
+  /** [out, columns]. */
+  readonly value: Value
+  readonly shape: readonly [number, number]
+}
+
+/** A linear layer, or a part of one. */
+export interface Product {
+  readonly weight: StoredTensor | Columns
+  readonly bias: StoredTensor | null
+}
+
+/** Columns [from, to) of a weight [out, in]: a copy, made at load where constants are folded and at every run where not. */
+export function sliceColumns(g: Graph, weight: StoredTensor, from: number, to: number): Columns {
+  const value = g.op('Slice', [g.weight(weight), g.ints([from]), g.ints([to]), g.ints([1])])
+  return { value, shape: [weight.shape[0] ?? 0, to - from] }
+}
+
 /** x [.., in] -> x W^T + b [.., out]. Gemm reads PyTorch's [out, in] in place; MatMul would need a transposed copy. */
-export function linear(g: Graph, x: Value, { weight, bias }: Linear, rank: 2 | 3): Value {
+export function linear(g: Graph, x: Value, { weight, bias }: Product, rank: 2 | 3): Value {
   const [out = 0, wide = 0] = weight.shape
   // One reshape however many layers read x: each would copy it.
   const flat = rank === 2 ? x : g.once(`flat ${x.name}`, () => g.op('Reshape', [x, g.ints([-1, wide])]))
-  const inputs = [flat, g.weight(weight), ...(bias ? [g.weight(bias)] : [])]
+  const matrix = 'value' in weight ? weight.value : g.weight(weight)
+  const inputs = [flat, matrix, ...(bias ? [g.weight(bias)] : [])]
   const product = g.op('Gemm', inputs, { transB: 1 })
   if (rank === 2) return product
   const lead = g.once(`lead ${x.name}`, () => g.op('Shape', [x], { start: 0, end: 2 }))

@@ -26,15 +26,15 @@ export class Segments {
     this.#open = open
   }
 
-  /** Feeds `rows` and `constants` to the first segment, each segment's outputs in place of the rows of their names to the next. */
-  run(range: Range, rows: Rows, constants: Readonly<Record<string, Feed>>): Promise<Rows> {
+  /** Feeds `rows` and `constants` to the first segment, each segment's outputs in place of the rows of their names to the next; `wanted` goes to all. */
+  run(range: Range, rows: Rows, constants: Readonly<Record<string, Feed>>, wanted?: readonly string[]): Promise<Rows> {
     const [from, to] = range
     if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to > this.#depth || from > to)
       throw new RangeError(`blocks ${from} to ${to} of a model with ${this.#depth}`)
     return this.#inTurn(async () => {
       let current = rows
       for (const session of await this.#chain(range))
-        current = { ...current, ...(await session.run({ ...current, ...constants })) }
+        current = { ...current, ...(await session.run({ ...current, ...constants }, wanted)) }
       return current
     })
   }

@@ -28,8 +28,11 @@ export type Feed = Tensor | { readonly data: BigInt64Array; readonly shape: read
 
 /** A loaded graph. */
 export interface Session {
-  /** Runs the graph; blocks the event loop while it computes. Throws, naming all of them, when feeds are missing or unknown. */
-  run(feeds: Readonly<Record<string, Feed>>): Promise<Readonly<Record<string, Tensor>>>
+  /**
+   * Runs the graph; blocks the event loop while it computes. Gives the outputs named in `wanted`, all when it is absent. Throws,
+   * naming all of them, when feeds are missing or unknown.
+   */
+  run(feeds: Readonly<Record<string, Feed>>, wanted?: readonly string[]): Promise<Readonly<Record<string, Tensor>>>
   /** Frees its memory. Later runs throw; a second call does nothing. */
   release(): Promise<void>
 }
@@ -101,11 +104,12 @@ export async function openSession(
     throw new Error(`${name}: ONNX Runtime could not load the graph: ${(error as Error).message}`)
   }
   return {
-    async run(feeds) {
+    async run(feeds, wanted) {
       if (!session) throw new Error(`${name}: used after release`)
       checkNames(model, feeds, name)
       const inputs = Object.fromEntries(Object.entries(feeds).map(([key, feed]) => [key, toOrt(feed)]))
-      const outputs = await session.run(inputs).catch((error: unknown) => {
+      const fetches = wanted?.map((output) => OUTPUT_PREFIX + output)
+      const outputs = await session.run(inputs, ...(fetches ? [fetches] : [])).catch((error: unknown) => {
         throw new Error(`${name}: failed on ${describe(feeds)}: ${(error as Error).message}`)
       })
       const named = Object.entries(outputs as Readonly<Record<string, OrtTensor>>)

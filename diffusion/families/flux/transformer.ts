@@ -8,7 +8,9 @@ import { sizeOf, tensor, type Tensor } from '../../tensor.ts'
 import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
 import type { FluxConfig } from './config.ts'
 import { fluxFlops } from './flops.ts'
-import { blocksGraph, embedGraph, headGraph, modulatedGraph, textGraph, type FluxParts } from './graphs.ts'
+import { blocksGraph } from './blocks.ts'
+import { embedGraph, headGraph, modulatedGraph, textGraph } from './graphs.ts'
+import type { FluxParts } from './layers.ts'
 import { rotaryTables, timeFeatures } from './tables.ts'
 
 /** Distilled guidance when no node sets it, as ComfyUI and diffusers have it. */
@@ -49,7 +51,11 @@ export class FluxTransformer implements Transformer {
     this.#headOut = outer('head', headGraph)
     this.#modulated = outer('modulated input', modulatedGraph)
     this.#blocks = new Segments(depth, (from, to) =>
-      openSession(blocksGraph(parts, from, to), mode, `${name}, blocks ${from} to ${to}`),
+      openSession(
+        blocksGraph(parts, [from, to], mode === 'private' ? 'apart' : 'together'),
+        mode,
+        `${name}, blocks ${from} to ${to}`,
+      ),
     )
     const cuts = new Set(Array.from({ length: depth + 1 }, (_, i) => i))
     this.facts = { family: 'flux', depth, cuts, modules: new Set(), taps: new Set(['modulated', 'temb']) }
