@@ -1,0 +1,188 @@
+"""Teaches both text encoders what captions say, on words alone, before they meet a picture; the heads are thrown away."""
+import argparse
+import random
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from .captions import mentions
+from .model import CLIP_WIDTH, TEXT_WIDTH, clip_config, initialise, t5_config
+from .optimizer import Optimizer
+from .scenes import COLOURS, OBJECTS, PLACES, SHAPES, SIZES, SLOTS, STYLES, TIMES, WEATHERS
+from .schedule import UNSEEN, load, rate, save, scene_of
+from .text import CLIPTextModel, T5EncoderModel
+from .tokenizers import LENGTH, Encoder
+
+FILE = "text.pt"
+FIRST_SEED = 700_000_000
+THINGS = sorted({name for names in OBJECTS.values() for name in names}) + SHAPES
+# How a thing stands to the other one of its relation: (for the first thing of `said["relation"]`, for the others).
+STANDING = {"left of": ("left", "right"), "next to": ("near", "near"), "between": ("end", "between", "end"),
+            "vertical": ("above", "below"), "horizontal": ("left", "right"), "inside": ("inside", "around")}
+# What a noun's state has to tell about its thing; None stands for "the caption does not say".
+OF_NOUN = {"name": THINGS, "colour": [*COLOURS, None], "size": [*SIZES, None], "slot": [*SLOTS, None], "count": [1, 2, 3],
+           "standing": ["left", "right", "near", "end", "between", "above", "below", "inside", "around", None]}
+# What the pooled states have to tell about the whole picture.
+OF_PICTURE = {"kind": ["landscape", "shapes"], "place": [*PLACES, None], "time": [*TIMES, None], "weather": [*WEATHERS, None],
+              "light": [*SLOTS, "somewhere", None], "mountains": ["plain", "snowy", None], "stars": [True, None],
+              "rainbow": [True, None], "style": [*STYLES, None], "background": [*COLOURS, None]}
+PRESENT = len(THINGS) * (1 + len(COLOURS))  # which things, and which things of which colour
+
+
+def block_matrix(name, p):
+    """Whether Muon applies: the matrices inside the encoders' layers."""
+    return p.dim() == 2 and (".block." in name or ".layers." in name) and "bias" not in name
+
+
+def presence(groups):
+    """0 or 1 for every thing, and for every thing in every colour."""
+    out = torch.zeros(PRESENT)
+    for g in groups:
+        thing = THINGS.index(g["name"])
+        out[thing] = 1
+        if g["colour"]:
+            out[len(THINGS) * (1 + [*COLOURS].index(g["colour"])) + thing] = 1
+    return out
+
+
+def nouns(row, said):
+    """[row, token, one label per head of OF_NOUN] of every thing the caption names."""
+    standing = {}
+    if "relation" in said:
+        kind, *members = said["relation"]
+        standing = dict(zip(members, STANDING[kind]))
+    out = []
+    for i, g in enumerate(said["groups"]):
+        value = dict(g, standing=standing.get(i))
+        out.append([row, g["token"]] + [values.index(value[key]) for key, values in OF_NOUN.items()])
+    return out
+
+
+def lesson(seeds, tokenizer):
+    """Captions as ids [B, 32] for both encoders, labels of the nouns [N, 8], of the pictures [B, 10], presence [B, P]."""
+    clip, t5, of_noun, of_picture, present = [], [], [], [], []
+    for row, seed in enumerate(seeds):
+        text, said = mentions(scene_of(seed), random.Random(seed ^ 0x1E550))
+        clip.append(tokenizer.clip(text))
+        t5.append(tokenizer.t5(text))
+        of_noun += nouns(row, said)
+        of_picture.append([values.index(said.get(key)) for key, values in OF_PICTURE.items()])
+        present.append(presence(said["groups"]))
+    return torch.tensor(clip), torch.tensor(t5), torch.tensor(of_noun), torch.tensor(of_picture), torch.stack(present)
+
+
+class Class(nn.Module):
+    """Both encoders with linear heads that say what the caption says."""
+
+    def __init__(self):
+        super().__init__()
+        self.text_encoder, self.text_encoder_2 = CLIPTextModel(clip_config()), T5EncoderModel(t5_config())
+        initialise(self)
+        self.noun = nn.ModuleDict({k: nn.Linear(TEXT_WIDTH, len(v)) for k, v in OF_NOUN.items()})
+        self.picture = nn.ModuleDict()
+        for name, width in (("clip", CLIP_WIDTH), ("t5", TEXT_WIDTH)):
+            heads = {k: nn.Linear(width, len(v)) for k, v in OF_PICTURE.items()}
+            self.picture[name] = nn.ModuleDict(dict(heads, present=nn.Linear(width, PRESENT)))
+
+    def forward(self, clip_ids, t5_ids, places):
+        """-> logits of the nouns by head, and of the picture by encoder and head; places: rows and tokens of the nouns."""
+        states, pooled = self.text_encoder_2(t5_ids).float(), self.text_encoder(clip_ids)[1].float()
+        at_noun = states[places[:, 0], places[:, 1]]
+        whole = {"clip": pooled, "t5": states.mean(1)}
+        return ({k: head(at_noun).float() for k, head in self.noun.items()},
+                {e: {k: head(whole[e]).float() for k, head in heads.items()} for e, heads in self.picture.items()})
+
+
+def batches(first, size, tokenizer, trimmed):
+    """Four batches of captions of like length; `trimmed` leaves out the padding that all captions of a batch have."""
+    clip_ids, t5_ids, of_noun, of_picture, present = lesson(range(first, first + 4 * size), tokenizer)
+    order = (t5_ids != 0).sum(1).argsort()
+    for k in torch.randperm(4).tolist():
+        rows = order[k * size:(k + 1) * size]
+        new_row = torch.full((4 * size,), -1)
+        new_row[rows] = torch.arange(size)
+        here = of_noun[new_row[of_noun[:, 0]] >= 0].clone()
+        here[:, 0] = new_row[here[:, 0]]
+        length = (t5_ids[rows] != 0).sum(1).max().item() if trimmed else LENGTH
+        yield clip_ids[rows], t5_ids[rows, :length], here, of_picture[rows], present[rows]
+
+
+def run(model, data):
+    """Pairs of logits and labels by head: {head: (logits [N, C], labels [N])}; and by encoder (logits, presence [B, P])."""
+    clip_ids, t5_ids, of_noun, of_picture, present = data
+    with torch.autocast("cpu", torch.bfloat16):
+        noun, picture = model(clip_ids, t5_ids, of_noun)
+    pairs = {f"noun {k}": (noun[k], of_noun[:, 2 + i]) for i, k in enumerate(OF_NOUN)}
+    for e, heads in picture.items():
+        pairs.update({f"{e} {k}": (heads[k], of_picture[:, i]) for i, k in enumerate(OF_PICTURE)})
+    return pairs, {e: (heads["present"], present) for e, heads in picture.items()}
+
+
+def loss_of(model, data):
+    """Cross entropies of all heads; the nouns' count double."""
+    pairs, present = run(model, data)
+    loss = sum((2.0 if k.startswith("noun") else 0.5) * F.cross_entropy(*pair) for k, pair in pairs.items())
+    return loss + sum(0.5 * F.binary_cross_entropy_with_logits(*pair, reduction="none").sum(1).mean() for pair in present.values())
+
+
+@torch.no_grad()
+def measure(model, tokenizer, count=2048):
+    """Share of right answers on unseen captions by head, among those the captions give; None where nothing was said."""
+    right, total = {}, {}
+    for i in range(0, count, 256):
+        pairs, present = run(model, lesson(range(UNSEEN + 600_000 + i, UNSEEN + 600_000 + i + 256), tokenizer))
+        for key, (logits, labels) in pairs.items():
+            values = {**OF_NOUN, **OF_PICTURE}[key.split()[1]]
+            said = labels != (len(values) - 1 if values[-1] is None else -1)
+            right[key] = right.get(key, 0) + ((logits.argmax(1) == labels) & said).sum().item()
+            total[key] = total.get(key, 0) + said.sum().item()
+        for e, (logits, labels) in present.items():
+            key = f"{e} all things and colours"
+            right[key] = right.get(key, 0) + ((logits > 0) == (labels > 0)).all(1).sum().item()
+            total[key] = total.get(key, 0) + len(labels)
+    return {k: round(right[k] / total[k], 4) if total[k] else None for k in right}
+
+
+def train(minutes, batch=64, lr=3e-3, lr_muon=4e-3, name=FILE):
+    """One run from the start, `minutes` of wall-clock time; writes both encoders' averaged weights."""
+    torch.manual_seed(2)
+    model, tokenizer = Class(), Encoder()
+    optimizer = Optimizer(model, 0.99, block_matrix)
+    started, step, running = time.time(), 0, None
+    while (done := (time.time() - started) / (minutes * 60)) < 1:
+        for data in batches(FIRST_SEED + step * batch, batch, tokenizer, done < 0.6):
+            loss = loss_of(model, data)
+            for p in model.parameters():
+                p.grad = None
+            loss.backward()
+            factor = rate(done, warmup=0.03, floor=0.01)
+            optimizer.step(lr_muon * factor, lr * factor, clip=5.0)
+            step += 1
+            running = loss.item() if running is None else 0.95 * running + 0.05 * loss.item()
+            if step % 100 == 0:
+                print(f"{done * minutes:5.1f} min  step {step}  loss {running:.4f}", flush=True)
+    model.load_state_dict(optimizer.averaged(model))
+    accuracy = measure(model, tokenizer)
+    for key, value in accuracy.items():
+        print(f"  {key}: {value}")
+    save({"text_encoder": model.text_encoder.state_dict(), "text_encoder_2": model.text_encoder_2.state_dict(),
+          "seconds": time.time() - started, "captions": step * batch, "accuracy": accuracy}, name)
+    scale = {k: round(v.float().abs().mean().item(), 2) for k, v in model.state_dict().items() if k.endswith("final_layer_norm.weight")}
+    print(f"{step * batch} captions; mean size of the last norms' weights {scale}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--lr-muon", type=float, default=4e-3)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--name", default=FILE, help="file under .work")
+    a = parser.parse_args()
+    torch.set_num_threads(2)
+    if a.name == FILE and load(FILE):
+        print("the text lessons are done")
+    else:
+        train(a.minutes, a.batch, lr=a.lr, lr_muon=a.lr_muon, name=a.name)
