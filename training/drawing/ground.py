@@ -114,7 +114,7 @@ def crests(p, view, look, rng, bottom):
                        lit=True, alpha=0.72)
             else:
                 p.curve(crest, 0.008 + 0.0015 * row, ("path", (
-                    ("M", (x, y)), ("Q", (x + k * 0.5, y - 2 * h, x + k, y)), ("Q", (x + k * 1.5, y - 2 * h, x + 2 * k, y)))),
+                    ("M", (x, y)), ("Q", (x + k * 0.5, y - 2 * h, x + k, y)), ("Q", (x + k * 1.5, y + 2 * h, x + 2 * k, y)))),
                         lit=True, alpha=0.72)
             x += rng.uniform(0.2, 0.42) + k
         y += 0.05 + 0.014 * row

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .subjects import load
 
-HEIGHT = {"small": 0.205, "medium": 0.305, "large": 0.43}
+HEIGHT = {"small": 0.205, "medium": 0.32, "large": 0.44}
 BASE = {"small": 0.76, "medium": 0.84, "large": 0.91}  # of the picture's height, where land objects stand
 AFLOAT = {"small": 0.72, "medium": 0.8, "large": 0.87}
 MOORED = {"small": 0.7, "medium": 0.735, "large": 0.77}  # in a harbour, behind the quay
@@ -42,7 +42,9 @@ def view_of(scene, width, height, rng):
 
 
 def low_light(scene):
-    """Whether the sun stands just above the horizon: at sunset, where that is open."""
+    """Whether the sun stands just above the horizon: at sunset, where that is open and nothing stands before it."""
+    if any(g["slot"] == scene["light"] or g["count"] > 1 for g in scene["objects"]):
+        return False
     return scene["time"] == "sunset" and scene["mountains"] is None and scene["place"] not in ("town", "forest", "harbour", "sky")
 
 

@@ -51,9 +51,9 @@ def arrange(scene, width, height):
     else:
         # Unequal shapes share the length in proportion.
         long = h if scene["relation"] == "vertical" else w
-        radii = [r * min(1, 0.42 / sum(radii)) for r in radii]
-        gap = (long - 2 * sum(radii) * 1.12) / 3
-        first, second = gap + radii[0] * 1.12, long - gap - radii[1] * 1.12
+        radii = [r * min(1, 0.38 / sum(radii)) for r in radii]
+        gap = (long - 2 * sum(radii) * 1.15) / 3
+        first, second = gap + radii[0] * 1.15, long - gap - radii[1] * 1.15
         centres = [(w / 2, first), (w / 2, second)] if scene["relation"] == "vertical" else [(first, h / 2), (second, h / 2)]
     shift = (rng.uniform(-0.02, 0.02), rng.uniform(-0.02, 0.02))
     return [(x + shift[0], y + shift[1], r) for (x, y), r in zip(centres, radii)]
