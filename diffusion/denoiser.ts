@@ -4,7 +4,7 @@ import type { Branch, Call, Denoiser, Hidden, ModulePlan, ModuleRun } from './ca
 import { CoalescingQueue } from './coalescing.ts'
 import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from './families/contract.ts'
 import { emittedFrom, rowsOfPlan, shapeOfPlan } from './modules.ts'
-import { tensor, type Tensor } from './tensor.ts'
+import { row, tensor, type Tensor } from './tensor.ts'
 
 /** A denoiser and the account of what it ran. */
 export interface MeteredDenoiser {
@@ -40,14 +40,15 @@ function predictionOf(rows: Rows): Tensor {
 class RunDenoiser implements Denoiser {
   readonly facts: Denoiser['facts']
   readonly #queue: CoalescingQueue
-  readonly #prepared: ReadonlyMap<Branch, Prepared>
+  /** One for all samples, or one for each. */
+  readonly #prepared: ReadonlyMap<Branch, readonly Prepared[]>
   readonly #samples: number
   readonly #spent = new Map<number, Spent>()
 
   constructor(
     facts: Denoiser['facts'],
     queue: CoalescingQueue,
-    prepared: ReadonlyMap<Branch, Prepared>,
+    prepared: ReadonlyMap<Branch, readonly Prepared[]>,
     samples: number,
   ) {
     this.facts = facts
@@ -61,7 +62,8 @@ class RunDenoiser implements Denoiser {
   }
 
   async embed(call: Call, branch: Branch): Promise<Hidden> {
-    const prepared = this.#prepared.get(branch)
+    const all = this.#prepared.get(branch)
+    const prepared = all?.length === 1 ? all[0] : all?.[call.sample]
     if (!prepared) throw new Error(`denoiser: this run has no '${branch}' branch`)
     const slot = this.#slot(call.sample, branch)
     const { shared, tokens } = prepared
@@ -121,9 +123,19 @@ class RunDenoiser implements Denoiser {
   }
 }
 
+/** The prompts that a conditioning holds, one for all samples or one for each, as conditionings of one row. */
+function promptsOf(conditioning: Conditioning): readonly Conditioning[] {
+  const { tokens, pooled } = conditioning
+  const count = tokens.shape[0] ?? 1
+  if (count === 1) return [conditioning]
+  return Array.from({ length: count }, (_, i) => {
+    return { ...conditioning, tokens: row(tokens, i), pooled: pooled && row(pooled, i) }
+  })
+}
+
 /**
- * Opens the denoiser of one run over `samples` latents of shape `latentShape` ([C, H, W], video [C, F, H, W]); each branch's
- * conditioning is prepared once. Throws InterruptedError from any call once `signal` is aborted, before the next part runs.
+ * Opens the denoiser of one run over `samples` latents of shape `latentShape` ([C, H, W], video [C, F, H, W]); each prompt
+ * of a branch is prepared once. Throws InterruptedError from any call once `signal` is aborted, before the next part runs.
  */
 export async function openDenoiser(
   transformer: Transformer,
@@ -132,12 +144,19 @@ export async function openDenoiser(
   samples: number,
   signal: AbortSignal,
 ): Promise<MeteredDenoiser> {
-  const prepared = new Map<Branch, Prepared>()
-  for (const [branch, one] of conditioning) prepared.set(branch, await transformer.prepare(one, latentShape))
+  const prepared = new Map<Branch, Prepared[]>()
+  for (const [branch, one] of conditioning) {
+    const own: Prepared[] = []
+    for (const prompt of promptsOf(one)) own.push(await transformer.prepare(prompt, latentShape))
+    prepared.set(branch, own)
+  }
   const denoiser = new RunDenoiser(transformer.facts, new CoalescingQueue(transformer, signal), prepared, samples)
   return {
     denoiser,
     takeSpent: (call, branch) => denoiser.takeSpent(call.sample, branch),
-    plainFlops: [...prepared.values()].reduce((sum, { tokens }) => sum + plainFlops(transformer, tokens), 0),
+    plainFlops: [...prepared.values()].reduce(
+      (sum, [first]) => sum + (first ? plainFlops(transformer, first.tokens) : 0),
+      0,
+    ),
   }
 }

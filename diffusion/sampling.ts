@@ -18,12 +18,17 @@ function faultsOfConditioning(run: SamplingRun): string[] {
           ['positive', run.positive],
           ['negative', run.negative],
         ]
-  return lists
-    .filter(([, list]) => list.length !== 1)
-    .map(
-      ([name, list]) =>
-        `${name}: expected one conditioning, received ${list.length}; combined prompts are not supported`,
-    )
+  const samples = run.latent.shape[0] ?? 0
+  return lists.flatMap(([name, list]) => {
+    if (list.length !== 1)
+      return [`${name}: expected one conditioning, received ${list.length}; combined prompts are not supported`]
+    const [prompts = 0, pooled = prompts] = [list[0]!.tokens.shape[0], list[0]!.pooled?.shape[0]]
+    return pooled === prompts && (prompts === 1 || prompts === samples)
+      ? []
+      : [
+          `${name}: expected one prompt for all ${samples} latents or one for each, received ${prompts} (pooled ${pooled})`,
+        ]
+  })
 }
 
 function faultsOfSigmas(sigmas: readonly number[]): string[] {

@@ -2,11 +2,11 @@
 import type { CacheConfiguration, Facts, ModuleKey } from '../caching/contract.ts'
 import type { Tensor } from '../tensor.ts'
 
-/** One prompt as the transformer takes it. */
+/** A prompt as the transformer takes it; in a sampling run also a batch of B prompts, one for each latent. */
 export interface Conditioning {
-  /** Text tokens [1, L, D] (FLUX: T5). */
+  /** Text tokens [1 or B, L, D] (FLUX: T5). */
   readonly tokens: Tensor
-  /** Pooled text [1, P] (FLUX: CLIP), or null where the family has none. */
+  /** Pooled text [1 or B, P] (FLUX: CLIP), or null where the family has none. */
   readonly pooled: Tensor | null
   /** Further model inputs set by nodes: `guidance` (FluxGuidance), ... */
   readonly extras: Readonly<Record<string, number>>
