@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from . import start
 from .model import NAME
 from .optimizer import Optimizer
+from .pair import Pair
 from .schedule import UNSEEN, load, pictures, rate, save
 from .vae import AutoencoderKL
 
@@ -73,26 +74,47 @@ def build():
     return model
 
 
+class Pictures:
+    """Freshly drawn pictures; batch `step` of a worker is always the same."""
+
+    def __init__(self, first_seed, decoder_only):
+        self.first_seed, self.decoder_only = first_seed, decoder_only
+
+    def loss(self, model, step, worker, batch):
+        """Error of the pictures after encoder, noise and decoder."""
+        first = self.first_seed + (2 * step + worker) * batch
+        x = pictures(range(first, first + batch))
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.set_grad_enabled(not self.decoder_only):
+                mean = model.encode(x)[0].float()
+            noise = (0.04 if self.decoder_only else NOISE) * mean.detach().std()
+            y = model.decode(mean + noise * torch.randn_like(mean))
+        loss = loss_of(y.float(), x)
+        penalty = 0.0 if self.decoder_only else 0.001 * (mean.square().mean() - 1).square()
+        return loss + penalty, loss.item()
+
+
 def train(minutes, batch=16, lr=2e-3, decoder_only=False, name="autoencoder.pt", first_seed=0):
     """Trains until `minutes` of training time are used up (over all runs); the checkpoint keeps averaged weights too."""
     model, state = build(), load(name)
     if state and state.get("done") and state["seconds"] >= minutes * 60:
         return
     if decoder_only:
-        state = state or {"model": load("autoencoder.pt")["average"], "seconds": 0.0, "step": 0, "seen": 0, "std": 1.0, "log": []}
+        state = state or {"model": load("autoencoder.pt")["average"], "seconds": 0.0, "step": 0, "log": []}
         model.encoder.requires_grad_(False)
     if state:
         model.load_state_dict(state["model"])
     else:
         start.autoencoder(model, NAME)
     trained = model.decoder if decoder_only else model
+    model.share_memory()
     optimizer = Optimizer(trained, 0.998)
-    seconds, step, seen, std, log = 0.0, 0, 0, 1.0, []
+    seconds, step, log = 0.0, 0, []
     if state:
-        seconds, step, seen, std, log = (state[k] for k in ("seconds", "step", "seen", "std", "log"))
+        seconds, step, log = (state[k] for k in ("seconds", "step", "log"))
         if "first" in state.get("optimizer", {}):
             optimizer.restore(state["optimizer"])
-    base, first, started, last_save, running = seconds, seen, time.time(), time.time(), None
+    base, first, started, last_save, running = seconds, step, time.time(), time.time(), None
 
     def snapshot(done):
         live = {k: v.clone() for k, v in model.state_dict().items()}
@@ -100,35 +122,27 @@ def train(minutes, batch=16, lr=2e-3, decoder_only=False, name="autoencoder.pt",
         psnr, ssim, mean, deviation = measure(model)
         averaged = {k: v.clone() for k, v in model.state_dict().items()}
         model.load_state_dict(live)
-        log.append({"minutes": round(seconds / 60, 1), "pictures": seen, "psnr": round(psnr, 2), "ssim": round(ssim, 4)})
+        log.append({"minutes": round(seconds / 60, 1), "pictures": step * batch, "psnr": round(psnr, 2), "ssim": round(ssim, 4)})
         print(f"  unseen pictures: PSNR {psnr:.2f} dB, SSIM {ssim:.4f}; latent mean {mean:.3f} std {deviation:.3f}", flush=True)
-        save({"model": live, "average": averaged, "optimizer": optimizer.state(), "seconds": seconds, "step": step, "seen": seen,
-              "std": std, "log": log, "done": done, "latent_mean": mean, "latent_std": deviation}, name)
+        save({"model": live, "average": averaged, "optimizer": optimizer.state(), "seconds": seconds, "step": step, "log": log,
+              "done": done, "latent_mean": mean, "latent_std": deviation}, name)
 
+    pair = Pair(model, Pictures(first_seed, decoder_only), batch)
     while seconds < minutes * 60:
         factor = rate(seconds / (minutes * 60))
-        x = pictures(range(first_seed + seen, first_seed + seen + batch))
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.set_grad_enabled(not decoder_only):
-                mean = model.encode(x)[0].float()
-            std = 0.99 * std + 0.01 * mean.detach().std().item() if step > 50 else mean.detach().std().item()
-            y = model.decode(mean + (0.04 if decoder_only else NOISE) * std * torch.randn_like(mean))
-        loss = loss_of(y.float(), x)
-        penalty = 0.0 if decoder_only else 0.001 * (mean.square().mean() - 1).square()
-        for p in trained.parameters():
-            p.grad = None
-        (loss + penalty).backward()
-        for p in trained.parameters():  # the unused half of the encoder's output has a zero gradient
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        loss = pair.step(step)
+        torch.set_num_threads(2)
         optimizer.step(lr * factor, lr * factor)
-        step, seen = step + 1, seen + batch
+        torch.set_num_threads(1)
+        step += 1
         seconds = base + time.time() - started
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        running = loss if running is None else 0.98 * running + 0.02 * loss
         if step % 100 == 0:
-            print(f"{seconds / 60:6.1f} min  step {step}  loss {running:.4f}  {(seen - first) / (seconds - base):.1f} pictures/s", flush=True)
+            print(f"{seconds / 60:6.1f} min  step {step}  loss {running:.4f}  {(step - first) * batch / (seconds - base):.1f} pictures/s", flush=True)
         if time.time() - last_save > 150:
             snapshot(False)
             last_save = time.time()
+    pair.close()
     snapshot(True)
 
 
@@ -138,7 +152,7 @@ if __name__ == "__main__":
     parser.add_argument("--decoder-only", action="store_true")
     parser.add_argument("--lr", type=float, default=2e-3)
     a = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     if a.decoder_only:
         train(a.minutes, lr=a.lr, decoder_only=True, name="decoder.pt", first_seed=400_000_000)
     else:
