@@ -43,7 +43,7 @@ def skyline(p, view, look, rng):
     base, dark = view.horizon + 0.03, look.time != "day" or look.weather == "storm"
     x = rng.uniform(-0.08, 0)
     while x < view.w:
-        w, h = rng.choice([0.12, 0.15, 0.18]), rng.uniform(0.17, 0.4)
+        w, h = rng.choice([0.12, 0.15, 0.18]), rng.uniform(0.15, 0.34)
         wall = look.scenery(rng.choice(WALLS), 0.2)
         p.draw(wall, box(x, base - h, x + w, base), lit=True)
         p.draw(shade(wall, 0.86), box(x, base - h, x + w, base - h + 0.022), lit=True, edge=0)

@@ -37,7 +37,7 @@ def tufts(p, view, look, rng, colour, number):
 
 def meadow(p, view, look, rng):
     hills(p, view, look, rng, ((132, 200, 104), (104, 184, 84), (80, 162, 70)), 0.022)
-    tufts(p, view, look, rng, (52, 124, 52), 9)
+    tufts(p, view, look, rng, (58, 136, 58), 9 if p.smooth else 4)
     for _ in range(int(7 * view.w)):
         x, y = rng.uniform(0.02, view.w - 0.02), rng.uniform(view.horizon + 0.18, view.h - 0.02)
         p.draw(look.scenery(rng.choice([(255, 250, 240), (255, 226, 90), (250, 170, 200)])), disc(x, y, 0.009), lit=True, edge=0)
@@ -46,7 +46,7 @@ def meadow(p, view, look, rng):
 def forest(p, view, look, rng):
     distant_pines(p, view, look, rng)
     hills(p, view, look, rng, ((100, 158, 82), (74, 132, 64)))
-    tufts(p, view, look, rng, (44, 96, 48), 10)
+    tufts(p, view, look, rng, (48, 104, 50), 9 if p.smooth else 4)
 
 
 def desert(p, view, look, rng):

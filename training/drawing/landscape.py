@@ -22,8 +22,8 @@ def shadow(p, look, item, subject):
 def island(p, look, item):
     """Sand for a land object at sea."""
     x, y, w = item.x, item.y, item.k * 0.5
-    p.draw(look.scenery((240, 214, 148)), path(f"M{x - w} {y + 0.03} C{x - w * 0.5} {y - 0.05} {x + w * 0.5} {y - 0.05} {x + w} {y + 0.03} Z"),
-           lit=True)
+    sand = look.scenery((240, 214, 148))
+    p.draw(sand, path(f"M{x - w} {y + 0.03} C{x - w * 0.5} {y - 0.05} {x + w * 0.5} {y - 0.05} {x + w} {y + 0.03} Z"), lit=True)
 
 
 def draw_item(p, item, place, look):

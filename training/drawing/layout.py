@@ -68,7 +68,7 @@ def room(scene, group, view):
 
 def height_of(scene, group, subject, view):
     """Its height, less if the group would not have room."""
-    k = HEIGHT[group["size"]] * subject.scale
+    k = min(HEIGHT[group["size"]] * subject.scale, 0.52 * view.h)  # below sun and moon
     alone = len(scene["objects"]) == 1
     space = room(scene, group, view) / (group["count"] * (1.06 if alone else 0.92))
     return min(k, space / subject.width)
@@ -107,8 +107,9 @@ def place_group(scene, index, view, rng):
         y = base + dy
         if subject.flies:
             y = max(y, k * 0.54 + 0.02)
-        items.append(Item(index, group["name"], group["colour"], x + (i - (n - 1) / 2) * step + (rng.uniform(-0.015, 0.015) if n > 1 else 0),
-                          y, k * (rng.uniform(0.92, 1.06) if n > 1 else 1), flip if subject.flips else 1, rng.random()))
+        dx, grow = (rng.uniform(-0.015, 0.015), rng.uniform(0.92, 1.06)) if n > 1 else (0, 1)
+        items.append(Item(index, group["name"], group["colour"], x + (i - (n - 1) / 2) * step + dx, y, k * grow,
+                          flip if subject.flips else 1, rng.random()))
     return items
 
 

@@ -56,7 +56,7 @@ def cactus(p, colour, vary):
         p.draw((240, 110, 160), disc(0, -1.0, 0.07), edge=0.6)
 
 
-@subject("flower", 0.62, 1.05)
+@subject("flower", 0.72, 1.12)
 def flower(p, colour, vary):
     green = (52, 142, 62)
     p.line(green, 0.065, (0, 0), (0.02, -0.3), (0, -0.62))
@@ -64,11 +64,12 @@ def flower(p, colour, vary):
            path("M0.01 -0.1 C0.1 -0.34 0.26 -0.4 0.31 -0.36 C0.28 -0.2 0.16 -0.08 0.01 -0.1 Z"), edge=0.7)
     if vary < 0.65:
         heart = (250, 200, 60) if colour[2] > 80 or colour[1] < 160 else (150, 88, 44)
-        n, y = 6, -0.7
-        p.draw(colour, *(disc(0.19 * math.sin(i * math.tau / n + 0.3), y - 0.19 * math.cos(i * math.tau / n + 0.3), 0.12)
-                         for i in range(n)), disc(0, y, 0.14))
-        p.draw(heart, disc(0, y, 0.1), edge=0.5)
+        n, y = 6, -0.66
+        p.draw(colour, *(disc(0.21 * math.sin(i * math.tau / n + 0.3), y - 0.21 * math.cos(i * math.tau / n + 0.3), 0.14)
+                         for i in range(n)), disc(0, y, 0.16))
+        p.draw(heart, disc(0, y, 0.11), edge=0.5)
     else:  # a tulip
-        p.draw(colour, path("M-0.22 -0.95 L-0.1 -0.8 L0 -1.0 L0.1 -0.8 L0.22 -0.95 C0.28 -0.6 0.14 -0.5 0 -0.5 "
-                            "C-0.14 -0.5 -0.28 -0.6 -0.22 -0.95 Z"))
-        p.draw(shade(colour, 0.84), path("M0.1 -0.8 L0.22 -0.95 C0.28 -0.6 0.14 -0.5 0 -0.5 C0.1 -0.58 0.12 -0.7 0.1 -0.8 Z"), edge=0)
+        p.draw(colour, path("M-0.28 -0.95 L-0.12 -0.78 L0 -1.0 L0.12 -0.78 L0.28 -0.95 C0.36 -0.55 0.18 -0.43 0 -0.43 "
+                            "C-0.18 -0.43 -0.36 -0.55 -0.28 -0.95 Z"))
+        p.draw(shade(colour, 0.84), path("M0.12 -0.78 L0.28 -0.95 C0.36 -0.55 0.18 -0.43 0 -0.43 "
+                                       "C0.12 -0.52 0.15 -0.66 0.12 -0.78 Z"), edge=0)

@@ -88,7 +88,7 @@ def clouds(p, view, look, rng, sun=None):
     under = mix(look.cloud, look.sky[0], 0.22)
     for i in range(number):
         x = (i + rng.uniform(0.25, 0.75)) * w / number
-        y = rng.uniform(0.1, 0.4 if look.weather == "cloudy" else 0.2)
+        y = rng.uniform(0.1, 0.3 if look.weather == "cloudy" else 0.2)
         k = rng.uniform(0.12, 0.17)
         if sun and abs(x - sun[0]) < k + 0.12 and abs(y - sun[1]) < 0.24:
             x = sun[0] + (k + 0.12) * (1 if x > sun[0] else -1)
