@@ -109,7 +109,8 @@ export async function openSession(
       checkNames(model, feeds, name)
       const inputs = Object.fromEntries(Object.entries(feeds).map(([key, feed]) => [key, toOrt(feed)]))
       const fetches = wanted?.map((output) => OUTPUT_PREFIX + output)
-      const outputs = await session.run(inputs, ...(fetches ? [fetches] : [])).catch((error: unknown) => {
+      const running = fetches ? session.run(inputs, fetches) : session.run(inputs)
+      const outputs = await running.catch((error: unknown) => {
         throw new Error(`${name}: failed on ${describe(feeds)}: ${(error as Error).message}`)
       })
       const named = Object.entries(outputs as Readonly<Record<string, OrtTensor>>)

@@ -1,14 +1,13 @@
 /** A FLUX transformer in parts, on ONNX Runtime sessions that open when first needed. */
 import type { Facts } from '../../caching/contract.ts'
 import { LazySession } from '../../onnx/lazy-session.ts'
-import { chooseWeightMode, openSession, type WeightMode } from '../../onnx/session.ts'
+import { chooseWeightMode, type WeightMode } from '../../onnx/session.ts'
 import type { Model } from '../../onnx/graph.ts'
-import { Segments } from '../../onnx/segments.ts'
 import { sizeOf, tensor, type Tensor } from '../../tensor.ts'
 import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
 import type { FluxConfig } from './config.ts'
 import { fluxFlops } from './flops.ts'
-import { blocksGraph } from './blocks.ts'
+import { FluxBlocks } from './run-blocks.ts'
 import { embedGraph, headGraph, modulatedGraph, textGraph } from './graphs.ts'
 import type { FluxParts } from './layers.ts'
 import { rotaryTables, timeFeatures } from './tables.ts'
@@ -30,7 +29,7 @@ export class FluxTransformer implements Transformer {
   readonly #name: string
   readonly #text: LazySession
   readonly #embedding: LazySession
-  readonly #blocks: Segments
+  readonly #blocks: FluxBlocks
   readonly #headOut: LazySession
   readonly #modulated: LazySession
   readonly #tables = new Map<string, Rows>()
@@ -50,15 +49,15 @@ export class FluxTransformer implements Transformer {
     this.#embedding = outer('embed', embedGraph)
     this.#headOut = outer('head', headGraph)
     this.#modulated = outer('modulated input', modulatedGraph)
-    this.#blocks = new Segments(depth, (from, to) =>
-      openSession(
-        blocksGraph(parts, [from, to], mode === 'private' ? 'apart' : 'together'),
-        mode,
-        `${name}, blocks ${from} to ${to}`,
-      ),
-    )
+    this.#blocks = new FluxBlocks(parts, mode, name)
     const cuts = new Set(Array.from({ length: depth + 1 }, (_, i) => i))
-    this.facts = { family: 'flux', depth, cuts, modules: new Set(), taps: new Set(['modulated', 'temb']) }
+    this.facts = {
+      family: 'flux',
+      depth,
+      cuts,
+      modules: new Set(['attn', 'mlp']),
+      taps: new Set(['modulated', 'temb']),
+    }
   }
 
   #assertOpen(): void {
@@ -115,10 +114,9 @@ export class FluxTransformer implements Transformer {
     if (part.kind === 'embed') return this.#embed(rows)
     if (part.kind === 'head') return this.#head(rows, shared)
     if (part.kind === 'tap') return this.#tap(part.name, rows)
-    const { image, text, temb, ...rest } = this.#take(rows, ['image', 'text', 'temb'])
-    const { cos, sin } = this.#take(shared, ['cos', 'sin'])
-    const out = await this.#blocks.run([part.from, part.to], { image, text, temb }, { cos, sin })
-    return { ...rest, ...out }
+    this.#take(rows, ['image', 'text', 'temb'])
+    this.#take(shared, ['cos', 'sin'])
+    return this.#blocks.run(part, rows, shared)
   }
 
   #take<K extends string>(rows: Rows, names: readonly K[]): Record<K, Tensor> & Record<string, Tensor> {

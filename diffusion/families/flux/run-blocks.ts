@@ -1,0 +1,82 @@
+/** The blocks of a FLUX transformer on ONNX Runtime: plain, and by module plans, with no weight held twice. */
+import { openSession, type Session, type WeightMode } from '../../onnx/session.ts'
+import { Segments } from '../../onnx/segments.ts'
+import type { Part, Rows } from '../contract.ts'
+import { blocksGraph } from './blocks.ts'
+import type { FluxParts } from './layers.ts'
+import { emittedRows, givenRows, moduleRoutes, moduleSession, type Range } from './modules.ts'
+
+type BlocksPart = Part & { readonly kind: 'blocks' }
+
+/**
+ * Plans need graphs with branches, which cost plain runs a little. Mapped weights are shared by all sessions, so both kinds of graph may be
+ * open. Private ones are not: from the first plan on, the graphs with branches serve plain runs too, with the same bits.
+ */
+export class FluxBlocks {
+  readonly #parts: FluxParts
+  readonly #mode: WeightMode
+  readonly #name: string
+  #plain: Segments | null
+  #modular: Segments | null = null
+
+  /** `name` stands in front of errors. */
+  constructor(parts: FluxParts, mode: WeightMode, name: string) {
+    this.#parts = parts
+    this.#mode = mode
+    this.#name = name
+    this.#plain = this.#segments((range) => this.#openPlain(range))
+  }
+
+  /** Rows image, text, temb, shared cos, sin and what the plan of `part` names; gives the rows with image and text renewed, and what it emits. */
+  async run(part: BlocksPart, rows: Rows, shared: Rows): Promise<Rows> {
+    const { image, text, temb, ...rest } = rows as Rows & Record<'image' | 'text' | 'temb', Rows[string]>
+    const { cos, sin } = shared as Record<'cos' | 'sin', Rows[string]>
+    const range: Range = [part.from, part.to]
+    const constants = { cos, sin }
+    const { modules } = part
+    if (!modules) {
+      const segments = this.#plain ?? (await this.#withBranches())
+      const out = await segments.run(range, { image, text, temb }, constants)
+      return { ...rest, ...out }
+    }
+    const given = givenRows(modules, rows)
+    const emitted = emittedRows(modules)
+    const segments = await this.#withBranches()
+    const out = await segments.run(range, { image, text, temb, ...given }, constants, emitted)
+    const others = Object.entries(rest).filter(([name]) => !(name in given))
+    const renewed = ['image', 'text', 'temb', ...emitted].flatMap((name) => (out[name] ? [[name, out[name]]] : []))
+    return Object.fromEntries([...others, ...renewed]) as Rows
+  }
+
+  async release(): Promise<void> {
+    await this.#plain?.release()
+    await this.#modular?.release()
+  }
+
+  async #withBranches(): Promise<Segments> {
+    this.#modular ??= this.#segments((range) => this.#openModular(range))
+    if (this.#mode === 'private' && this.#plain) {
+      const plain = this.#plain
+      this.#plain = null
+      await plain.release()
+    }
+    return this.#modular
+  }
+
+  #segments(open: (range: Range) => Promise<Session>): Segments {
+    const { doubleBlocks, singleBlocks } = this.#parts.config
+    return new Segments(doubleBlocks + singleBlocks, (from, to) => open([from, to]))
+  }
+
+  #openPlain(range: Range): Promise<Session> {
+    const graph = blocksGraph(this.#parts, range, this.#mode === 'private' ? 'apart' : 'together')
+    return openSession(graph, this.#mode, `${this.#name}, blocks ${range[0]} to ${range[1]}`)
+  }
+
+  async #openModular(range: Range): Promise<Session> {
+    const { config } = this.#parts
+    const graph = blocksGraph(this.#parts, range, 'apart', (g, shared) => moduleRoutes(g, shared, range, config.width))
+    const name = `${this.#name}, blocks ${range[0]} to ${range[1]} with branches`
+    return moduleSession(await openSession(graph, this.#mode, name), range, config)
+  }
+}
