@@ -7,7 +7,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .captions import mentions
+from .captions import SPLIT, mentions
 from .model import CLIP_WIDTH, TEXT_WIDTH, clip_config, initialise, t5_config
 from .optimizer import Optimizer
 from .scenes import COLOURS, OBJECTS, PLACES, SHAPES, SIZES, SLOTS, STYLES, TIMES, WEATHERS
@@ -16,7 +16,7 @@ from .text import CLIPTextModel, T5EncoderModel
 from .tokenizers import LENGTH, Encoder
 
 FILE = "text.pt"
-FIRST_SEED = 700_000_000
+FIRST_SEED, SALT = 700_000_000, 0x1E550
 THINGS = sorted({name for names in OBJECTS.values() for name in names}) + SHAPES
 # How a thing stands to the other one of its relation: (for the first thing of `said["relation"]`, for the others).
 STANDING = {"left of": ("left", "right"), "next to": ("near", "near"), "between": ("end", "between", "end"),
@@ -64,13 +64,23 @@ def lesson(seeds, tokenizer):
     """Captions as ids [B, 32] for both encoders, labels of the nouns [N, 8], of the pictures [B, 10], presence [B, P]."""
     clip, t5, of_noun, of_picture, present = [], [], [], [], []
     for row, seed in enumerate(seeds):
-        text, said = mentions(scene_of(seed), random.Random(seed ^ 0x1E550))
+        text, said = mentions(scene_of(seed), random.Random(seed ^ SALT))
         clip.append(tokenizer.clip(text))
         t5.append(tokenizer.t5(text))
         of_noun += nouns(row, said)
         of_picture.append([values.index(said.get(key)) for key, values in OF_PICTURE.items()])
         present.append(presence(said["groups"]))
     return torch.tensor(clip), torch.tensor(t5), torch.tensor(of_noun), torch.tensor(of_picture), torch.stack(present)
+
+
+@torch.no_grad()
+def look_nearby(table):
+    """Position biases that make three heads look at the words before, after and around: table [32 distances, heads]."""
+    for bucket in range(32):
+        distance, behind = bucket % 16, bucket < 16
+        table[bucket, 0] = -0.7 * distance if behind else -4.0
+        table[bucket, 1] = -4.0 if behind and distance else -0.7 * distance
+        table[bucket, 2] = -0.35 * distance
 
 
 class Class(nn.Module):
@@ -80,6 +90,7 @@ class Class(nn.Module):
         super().__init__()
         self.text_encoder, self.text_encoder_2 = CLIPTextModel(clip_config()), T5EncoderModel(t5_config())
         initialise(self)
+        look_nearby(self.text_encoder_2.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight)
         self.noun = nn.ModuleDict({k: nn.Linear(TEXT_WIDTH, len(v)) for k, v in OF_NOUN.items()})
         self.picture = nn.ModuleDict()
         for name, width in (("clip", CLIP_WIDTH), ("t5", TEXT_WIDTH)):
@@ -95,13 +106,23 @@ class Class(nn.Module):
                 {e: {k: head(whole[e]).float() for k, head in heads.items()} for e, heads in self.picture.items()})
 
 
-def batches(first, size, tokenizer, trimmed):
-    """Four batches of captions of like length; `trimmed` leaves out the padding that all captions of a batch have."""
-    clip_ids, t5_ids, of_noun, of_picture, present = lesson(range(first, first + 4 * size), tokenizer)
+def short(first, count, longest):
+    """The first `count` seeds whose captions have no more than `longest` tokens, and the seed after them."""
+    seeds = []
+    while len(seeds) < count:
+        if len(SPLIT.findall(mentions(scene_of(first), random.Random(first ^ SALT))[0])) <= longest:
+            seeds.append(first)
+        first += 1
+    return seeds, first
+
+
+def batches(seeds, size, tokenizer, trimmed):
+    """Batches of captions of like length; `trimmed` leaves out the padding that all captions of a batch have."""
+    clip_ids, t5_ids, of_noun, of_picture, present = lesson(seeds, tokenizer)
     order = (t5_ids != 0).sum(1).argsort()
-    for k in torch.randperm(4).tolist():
+    for k in torch.randperm(len(seeds) // size).tolist():
         rows = order[k * size:(k + 1) * size]
-        new_row = torch.full((4 * size,), -1)
+        new_row = torch.full((len(seeds),), -1)
         new_row[rows] = torch.arange(size)
         here = of_noun[new_row[of_noun[:, 0]] >= 0].clone()
         here[:, 0] = new_row[here[:, 0]]
@@ -128,7 +149,7 @@ def loss_of(model, data):
 
 
 @torch.no_grad()
-def measure(model, tokenizer, count=2048):
+def measure(model, tokenizer, count=1024):
     """Share of right answers on unseen captions by head, among those the captions give; None where nothing was said."""
     right, total = {}, {}
     for i in range(0, count, 256):
@@ -145,32 +166,54 @@ def measure(model, tokenizer, count=2048):
     return {k: round(right[k] / total[k], 4) if total[k] else None for k in right}
 
 
-def train(minutes, batch=64, lr=3e-3, lr_muon=4e-3, name=FILE):
-    """One run from the start, `minutes` of wall-clock time; writes both encoders' averaged weights."""
+def train(minutes, batch=128, lr=3e-3, lr_muon=4e-3, name=FILE):
+    """Trains until `minutes` of wall-clock time (over all runs) are used up; the file also has both encoders' averaged weights."""
     torch.manual_seed(2)
     model, tokenizer = Class(), Encoder()
     optimizer = Optimizer(model, 0.99, block_matrix)
-    started, step, running = time.time(), 0, None
-    while (done := (time.time() - started) / (minutes * 60)) < 1:
-        for data in batches(FIRST_SEED + step * batch, batch, tokenizer, done < 0.6):
+    seconds, step, seed, running, state = 0.0, 0, FIRST_SEED, None, load(name)
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.restore(state["optimizer"])
+        seconds, step, seed = state["seconds"], state["step"], state["seed"]
+    base, started, saved = seconds, time.time(), time.time()
+
+    def snapshot(accuracy=None):
+        weights = optimizer.averaged(model)
+        parts = {part: {k[len(part) + 1:]: v for k, v in weights.items() if k.startswith(part + ".")}
+                 for part in ("text_encoder", "text_encoder_2")}
+        save(dict(parts, model=model.state_dict(), optimizer=optimizer.state(), seconds=seconds, step=step, seed=seed,
+                  captions=step * batch, accuracy=accuracy), name)
+
+    if seconds >= minutes * 60:
+        return
+    while seconds < minutes * 60:
+        done = seconds / (minutes * 60)
+        # Short captions first: they cost a third and teach which words belong to which noun.
+        seeds, seed = short(seed, 4 * batch, 12 if done < 0.4 else LENGTH)
+        for data in batches(seeds, batch, tokenizer, done < 0.8):
             loss = loss_of(model, data)
             for p in model.parameters():
                 p.grad = None
             loss.backward()
-            factor = rate(done, warmup=0.03, floor=0.01)
+            factor = rate(seconds / (minutes * 60), warmup=0.03, floor=0.01)
             optimizer.step(lr_muon * factor, lr * factor, clip=5.0)
-            step += 1
+            step, seconds = step + 1, base + time.time() - started
             running = loss.item() if running is None else 0.95 * running + 0.05 * loss.item()
-            if step % 100 == 0:
-                print(f"{done * minutes:5.1f} min  step {step}  loss {running:.4f}", flush=True)
+            if step % 50 == 0:
+                print(f"{seconds / 60:5.1f} min  step {step}  loss {running:.4f}", flush=True)
+        if time.time() - saved > 120:
+            snapshot()
+            saved = time.time()
+    live = {k: v.clone() for k, v in model.state_dict().items()}
     model.load_state_dict(optimizer.averaged(model))
     accuracy = measure(model, tokenizer)
+    scale = {k: round(v.float().abs().mean().item(), 2) for k, v in model.state_dict().items() if k.endswith("final_layer_norm.weight")}
+    model.load_state_dict(live)
+    snapshot(accuracy)
     for key, value in accuracy.items():
         print(f"  {key}: {value}")
-    save({"text_encoder": model.text_encoder.state_dict(), "text_encoder_2": model.text_encoder_2.state_dict(),
-          "seconds": time.time() - started, "captions": step * batch, "accuracy": accuracy}, name)
-    scale = {k: round(v.float().abs().mean().item(), 2) for k, v in model.state_dict().items() if k.endswith("final_layer_norm.weight")}
-    print(f"{step * batch} captions; mean size of the last norms' weights {scale}")
+    print(f"{step * batch} captions; mean size of the last norms' weights {scale}", flush=True)
 
 
 if __name__ == "__main__":
@@ -178,11 +221,9 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--lr-muon", type=float, default=4e-3)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--name", default=FILE, help="file under .work")
+    parser.add_argument("--threads", type=int, default=2)
     a = parser.parse_args()
-    torch.set_num_threads(2)
-    if a.name == FILE and load(FILE):
-        print("the text lessons are done")
-    else:
-        train(a.minutes, a.batch, lr=a.lr, lr_muon=a.lr_muon, name=a.name)
+    torch.set_num_threads(a.threads)
+    train(a.minutes, a.batch, a.lr, a.lr_muon, a.name)
