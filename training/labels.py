@@ -4,7 +4,7 @@ import torch
 
 from .scenes import COLOURS, OBJECTS, SHAPES
 
-THINGS = [*OBJECTS, *SHAPES]
+THINGS = sorted({name for names in OBJECTS.values() for name in names}) + SHAPES
 PAINTS = [*COLOURS]
 COUNT = len(THINGS) + len(PAINTS)  # coverage by each kind of thing, and by things of each colour
 GRID = 8  # tokens along each side of a 128x128 picture

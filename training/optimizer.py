@@ -40,12 +40,14 @@ def block_matrix(name, p):
 class Optimizer:
     """Steps a module's parameters from their .grad; keeps `average`, the moving average of the weights."""
 
-    def __init__(self, module, decay=0.999, matrix=block_matrix):
+    def __init__(self, module, decay=0.999, matrix=block_matrix, pace=lambda name: 1.0):
+        """`matrix(name, parameter)` says where Muon applies; `pace(name)` is a factor on AdamW's learning rate."""
         self.names, self.parameters = zip(*module.named_parameters())
         self.decay, self.steps = decay, 0
         self.average = [p.detach().clone() for p in self.parameters]
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.groups, self.rest = {}, []
+        self.pace = [pace(name) for name in self.names]
         for i, (name, p) in enumerate(zip(self.names, self.parameters)):
             if matrix(name, p):
                 self.groups.setdefault((p.shape[0], p[0].numel()), []).append(i)
@@ -67,7 +69,7 @@ class Optimizer:
         scale = min(1.0, clip / (norm + 1e-6))
         for i in self.rest:
             p = self.parameters[i]
-            fused.adamw(p, same_layout(p.grad, p), self.first[i], self.second[i], self.average[i], lr_adam, self.steps, scale, keep)
+            fused.adamw(p, same_layout(p.grad, p), self.first[i], self.second[i], self.average[i], lr_adam * self.pace[i], self.steps, scale, keep)
         for shape, members in self.groups.items():
             update = torch.empty(len(members), *shape, dtype=torch.bfloat16)
             for k, i in enumerate(members):

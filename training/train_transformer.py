@@ -16,6 +16,7 @@ from .start import text_to_image
 from .tokenizers import Encoder
 
 SEMANTICS = 0.3  # weight of the labels' error
+TEXT_PACE = 0.2  # learning rate of the text encoders, which have had lessons, beside the rest
 EMPTY_SHARE = 0.1  # captions replaced by the empty prompt
 
 
@@ -76,7 +77,7 @@ def train(minutes, batch=64, lr=1e-3, lr_muon=2e-3):
     if not load("transformer.pt"):
         text_to_image(model, NAME)
     model.share_memory()
-    optimizer = Optimizer(model)
+    optimizer = Optimizer(model, pace=lambda name: TEXT_PACE if name.startswith("text_encoder") else 1.0)
     seconds, step, log = 0.0, 0, []
     state = load("transformer.pt")
     if state:
