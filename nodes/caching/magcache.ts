@@ -12,19 +12,13 @@ import {
   type Hidden,
   type RunFacts,
 } from '../../diffusion/caching/contract.ts'
-import { ResidualEstimator } from '../../diffusion/caching/estimators.ts'
+import { REUSE, ResidualEstimator, type Forecast } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, type Values } from '../spec.ts'
-import {
-  calibrationInputs,
-  enabledInput,
-  faultsOf,
-  forecastInput,
-  forecastOf,
-  windowInputs,
-} from './calibration/inputs.ts'
+import { calibrationInputs, faultsOf } from './calibration/inputs.ts'
 import { cautionsOf, chooseTable, readTables, type Table } from './calibration/tables.ts'
+import { forecastKnobs, forecastOf, switchKnobs, windowKnobs } from './knobs/residual.ts'
 
 const Paper = z.strictObject({
   threshold: z.number().positive(),
@@ -54,7 +48,7 @@ const inputs = {
       'custom uses the knobs below. paper and official are what the authors describe and what they released for the model of ' +
       'the table, the last evaluation not spared; they take threshold, max_skips and warm_up from the knobs where the authors name none.',
   }),
-  enabled: enabledInput,
+  ...switchKnobs,
   threshold: float({
     default: 0.12,
     min: 0,
@@ -80,8 +74,8 @@ const inputs = {
     default: 'composed',
     help: 'How a table is read for other noise levels: composed multiplies the ratios that a step spans, nearest takes the entry at that place as the authors do, which counts too little where steps are fewer.',
   }),
-  forecast: forecastInput,
-  ...windowInputs,
+  ...windowKnobs,
+  ...forecastKnobs,
   ...calibrationInputs('MagCache', TABLES),
 }
 
@@ -89,6 +83,7 @@ export type MagCacheParams = Values<typeof inputs>
 
 /** Everything a preset fixes. */
 interface Rules extends Forcing {
+  readonly forecast: Forecast
   readonly threshold: number
   readonly maxSkips: number
   readonly comparison: 'at-most' | 'below'
@@ -106,6 +101,7 @@ const custom = (params: MagCacheParams): Rules => ({
   banned: null,
   warmUp: params.warm_up,
   warmUpRule: 'before-rounded',
+  forecast: forecastOf(params),
   forceLast: params.force_last,
   start: params.start,
   end: params.end,
@@ -114,6 +110,7 @@ const custom = (params: MagCacheParams): Rules => ({
 const published = (params: MagCacheParams): Rules => ({
   ...custom(params),
   ratios: 'nearest',
+  forecast: REUSE,
   forceLast: false,
   start: 0,
   end: 1,
@@ -253,11 +250,12 @@ export const magcache: CacheMethod<MagCacheParams, State> = {
   start(params, _, run) {
     if (isOff(params)) return null
     const table = tableFor(params, run)
+    const rules = PRESETS[params.preset](params, table)
     const fresh = (): BranchState => ({
-      residual: new ResidualEstimator(forecastOf(params.forecast), 'image'),
+      residual: new ResidualEstimator(rules.forecast, 'image'),
       ...{ seen: null, ratio: 1, error: 0, skips: 0 },
     })
-    return { rules: PRESETS[params.preset](params, table), table: table.calibration, branches: new PerBranch(fresh) }
+    return { rules, table: table.calibration, branches: new PerBranch(fresh) }
   },
   evaluate: (call, denoiser, state) =>
     eachBranch(call, async (branch) =>

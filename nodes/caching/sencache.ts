@@ -12,20 +12,21 @@ import {
   type Hidden,
   type RunFacts,
 } from '../../diffusion/caching/contract.ts'
-import { forecastValue, learn, ResidualEstimator, type Differences } from '../../diffusion/caching/estimators.ts'
+import {
+  forecastValue,
+  learn,
+  REUSE,
+  ResidualEstimator,
+  type Differences,
+  type Forecast,
+} from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
 import type { Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, type Values } from '../spec.ts'
-import {
-  calibrationInputs,
-  enabledInput,
-  faultsOf,
-  forecastInput,
-  forecastOf,
-  windowInputs,
-} from './calibration/inputs.ts'
+import { calibrationInputs, faultsOf } from './calibration/inputs.ts'
 import { cautionsOf, chooseTable, readTables } from './calibration/tables.ts'
+import { forecastKnobs, forecastOf, switchKnobs, windowKnobs } from './knobs/residual.ts'
 
 // The authors publish no curves, so no table has settings of theirs.
 const TABLES = readTables('sencache', { calibration: SenCacheCalibration, official: z.never(), paper: z.never() })
@@ -37,7 +38,7 @@ const inputs = {
       'custom uses the knobs below. official is the WAN2.1 script of the authors (0.005 early, 0.07 later, at most 10 in a row), ' +
       'paper their text (0.01 and 0.1, at most 2, whole outputs reused); the paper does not say in which unit, here that of the script.',
   }),
-  enabled: enabledInput,
+  ...switchKnobs,
   threshold: float({
     default: 0.1,
     min: 0,
@@ -71,8 +72,8 @@ const inputs = {
     default: 'residual',
     help: 'What a skip reuses: what the blocks added to the tokens (as released), or the prediction itself (as in the paper), which saves the head too and costs fidelity.',
   }),
-  forecast: forecastInput,
-  ...windowInputs,
+  ...windowKnobs,
+  ...forecastKnobs,
   ...calibrationInputs('SenCache', TABLES),
 }
 
@@ -80,6 +81,7 @@ export type SenCacheParams = Values<typeof inputs>
 
 /** Everything a preset fixes. */
 interface Rules extends Forcing {
+  readonly forecast: Forecast
   readonly threshold: number
   readonly earlyThreshold: number
   readonly early: number
@@ -97,6 +99,7 @@ const custom = (params: SenCacheParams): Rules => ({
   reuse: params.reuse,
   warmUp: 1,
   warmUpRule: 'count',
+  forecast: forecastOf(params),
   forceLast: params.force_last,
   start: params.start,
   end: params.end,
@@ -109,6 +112,7 @@ const OFFICIAL: Rules = {
   comparison: 'below',
   maxSkips: 10,
   reuse: 'residual',
+  forecast: REUSE,
   warmUp: 1,
   warmUpRule: 'count',
   forceLast: true,
@@ -150,12 +154,8 @@ interface BranchState {
 type State = {
   readonly rules: Rules
   readonly table: SenCacheCalibration
-  readonly forecast: ReturnType<typeof forecastOf>
   readonly branches: PerBranch<BranchState>
 } | null
-
-/** Timesteps are counted as the authors do, 1000 of them over sigma. */
-const timestepOf = ({ sigma }: Call): number => 1000 * sigma
 
 /** The point of the curves nearest in sigma; of two equally near ones the first. */
 function referenceAt(call: Call, { sigmas, latent, time }: SenCacheCalibration): Reference {
@@ -163,7 +163,7 @@ function referenceAt(call: Call, { sigmas, latent, time }: SenCacheCalibration):
   const nearest = distances.indexOf(Math.min(...distances))
   return {
     latent: { ...call.latent, data: call.latent.data.slice() },
-    timestep: timestepOf(call),
+    timestep: call.timestep,
     latentSensitivity: latent[nearest]!,
     timeSensitivity: time[nearest]!,
   }
@@ -181,8 +181,7 @@ function distance({ data: a }: Tensor, { data: b }: Tensor): number {
  * (J_z |z - z_r| + J_t |t - t_r|) / sqrt(values). The authors multiply their thresholds by that root instead.
  */
 function movement(call: Call, { latent, timestep, latentSensitivity, timeSensitivity }: Reference): number {
-  const moved =
-    latentSensitivity * distance(call.latent, latent) + timeSensitivity * Math.abs(timestepOf(call) - timestep)
+  const moved = latentSensitivity * distance(call.latent, latent) + timeSensitivity * Math.abs(call.timestep - timestep)
   return moved / Math.sqrt(call.latent.data.length)
 }
 
@@ -208,20 +207,20 @@ async function compute(call: Call, denoiser: Denoiser, input: Hidden, state: Bra
   const output = await denoiser.blocks(input, 0, denoiser.facts.depth)
   const prediction = await denoiser.head(output)
   if (known.rules.reuse === 'residual') state.residual.learn(call, input, output)
-  else state.output = learn(state.output, call, { ...prediction, data: prediction.data.slice() }, known.forecast)
+  else state.output = learn(state.output, call, { ...prediction, data: prediction.data.slice() }, known.rules.forecast)
   state.reference = referenceAt(call, known.table)
   state.skips = 0
   return prediction
 }
 
 async function answer(call: Call, branch: Branch, denoiser: Denoiser, known: NonNullable<State>): Promise<Evaluated> {
-  const { rules, forecast } = known
+  const { rules } = known
   const state = known.branches.of(branch)
   const verdict = judge(call, branch, state, rules)
   const skips = 'drift' in verdict && mayReuse(call, verdict.drift, state.skips, rules)
   if (skips) state.skips++
   if (skips && state.output)
-    return { prediction: forecastValue(state.output, call, forecast), trace: { decision: 'skipped', ...verdict } }
+    return { prediction: forecastValue(state.output, call, rules.forecast), trace: { decision: 'skipped', ...verdict } }
   const input = await denoiser.embed(call, branch)
   if (!skips)
     return { prediction: await compute(call, denoiser, input, state, known), trace: { decision: 'full', ...verdict } }
@@ -247,13 +246,13 @@ export const sencache: CacheMethod<SenCacheParams, State> = {
   },
   start(params, _, run) {
     if (isOff(params)) return null
-    const forecast = forecastOf(params.forecast)
+    const rules = rulesOf(params)
     const fresh = (): BranchState => ({
-      residual: new ResidualEstimator(forecast, 'image'),
+      residual: new ResidualEstimator(rules.forecast, 'image'),
       ...{ output: null, reference: null, skips: 0 },
     })
     const table = tableFor(params, run).calibration
-    return { rules: rulesOf(params), table, forecast, branches: new PerBranch(fresh) }
+    return { rules, table, branches: new PerBranch(fresh) }
   },
   evaluate: (call, denoiser, state) =>
     eachBranch(call, async (branch) =>

@@ -13,20 +13,14 @@ import {
   type Hidden,
   type RunFacts,
 } from '../../diffusion/caching/contract.ts'
-import { ResidualEstimator } from '../../diffusion/caching/estimators.ts'
+import { REUSE, ResidualEstimator, type Forecast } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
 import { meanAbs, relativeL1, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, type Values } from '../spec.ts'
-import {
-  calibrationInputs,
-  enabledInput,
-  faultsOf,
-  forecastInput,
-  forecastOf,
-  windowInputs,
-} from './calibration/inputs.ts'
+import { calibrationInputs, faultsOf } from './calibration/inputs.ts'
 import { cautionsOf, chooseTable, readTables, type Table } from './calibration/tables.ts'
+import { forecastKnobs, forecastOf, switchKnobs, windowKnobs } from './knobs/residual.ts'
 
 /** The settings of one of the authors' scripts. */
 const Official = z.strictObject({
@@ -57,7 +51,7 @@ const inputs = {
       'last evaluation computed, the polynomial believed wherever it leads. paper is their text, which wants the modulated input as its ' +
       'signal. Both take the threshold from the knob where the authors name none.',
   }),
-  enabled: enabledInput,
+  ...switchKnobs,
   threshold: float({
     default: 0.2,
     min: 0,
@@ -79,8 +73,8 @@ const inputs = {
     step: 0.05,
     help: 'Share of the model evaluations at the start that is always computed. The layout of a picture is settled there.',
   }),
-  forecast: forecastInput,
-  ...windowInputs,
+  ...windowKnobs,
+  ...forecastKnobs,
   ...calibrationInputs('TeaCache', TABLES),
 }
 
@@ -88,6 +82,7 @@ export type TeaCacheParams = Values<typeof inputs>
 
 /** Everything a preset fixes. */
 interface Rules extends Forcing {
+  readonly forecast: Forecast
   readonly threshold: number
   readonly maxSkips: number
   /** Whether the polynomial is believed where it was not fitted and where it is not positive. */
@@ -100,6 +95,7 @@ const custom = (params: TeaCacheParams): Rules => ({
   believed: false,
   warmUp: params.warm_up,
   warmUpRule: 'before-rounded',
+  forecast: forecastOf(params),
   forceLast: params.force_last,
   start: params.start,
   end: params.end,
@@ -110,6 +106,7 @@ const published = (params: TeaCacheParams): Rules => ({
   threshold: params.threshold,
   maxSkips: Infinity,
   believed: true,
+  forecast: REUSE,
   warmUp: 1,
   warmUpRule: 'count',
   forceLast: true,
@@ -241,11 +238,12 @@ export const teacache: CacheMethod<TeaCacheParams, State> = {
   start(params, _, run) {
     if (isOff(params)) return null
     const table = tableFor(params, run)
+    const rules = PRESETS[params.preset](params, table)
     const fresh = (): BranchState => ({
-      residual: new ResidualEstimator(forecastOf(params.forecast), 'image'),
+      residual: new ResidualEstimator(rules.forecast, 'image'),
       ...{ before: null, sum: 0, skips: 0 },
     })
-    return { rules: PRESETS[params.preset](params, table), table: table.calibration, branches: new PerBranch(fresh) }
+    return { rules, table: table.calibration, branches: new PerBranch(fresh) }
   },
   evaluate: (call, denoiser, state) =>
     eachBranch(call, async (branch) =>
