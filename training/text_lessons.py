@@ -15,7 +15,6 @@ from .schedule import UNSEEN, load, rate, save, scene_of
 from .text import CLIPTextModel, T5EncoderModel
 from .tokenizers import LENGTH, Encoder
 
-FILE = "text.pt"
 FIRST_SEED, SALT = 700_000_000, 0x1E550
 THINGS = sorted({name for names in OBJECTS.values() for name in names}) + SHAPES
 # How a thing stands to the other one of its relation: (for the first thing of `said["relation"]`, for the others).
@@ -60,11 +59,15 @@ def nouns(row, said):
     return out
 
 
-def lesson(seeds, tokenizer):
+def read(seed):
+    """A seed's caption and what it says."""
+    return mentions(scene_of(seed), random.Random(seed ^ SALT))
+
+
+def lesson(captions, tokenizer):
     """Captions as ids [B, 32] for both encoders, labels of the nouns [N, 8], of the pictures [B, 10], presence [B, P]."""
     clip, t5, of_noun, of_picture, present = [], [], [], [], []
-    for row, seed in enumerate(seeds):
-        text, said = mentions(scene_of(seed), random.Random(seed ^ SALT))
+    for row, (text, said) in enumerate(captions):
         clip.append(tokenizer.clip(text))
         t5.append(tokenizer.t5(text))
         of_noun += nouns(row, said)
@@ -106,28 +109,30 @@ class Class(nn.Module):
                 {e: {k: head(whole[e]).float() for k, head in heads.items()} for e, heads in self.picture.items()})
 
 
-def short(first, count, longest):
-    """The first `count` seeds whose captions have no more than `longest` tokens, and the seed after them."""
-    seeds = []
-    while len(seeds) < count:
-        if len(SPLIT.findall(mentions(scene_of(first), random.Random(first ^ SALT))[0])) <= longest:
-            seeds.append(first)
+def captions_from(first, count, longest):
+    """The next `count` captions that have no more than `longest` tokens, and the seed after them."""
+    out = []
+    while len(out) < count:
+        text, said = read(first)
+        if len(SPLIT.findall(text)) <= longest:
+            out.append((text, said))
         first += 1
-    return seeds, first
+    return out, first
 
 
-def batches(seeds, size, tokenizer, trimmed):
+def batches(captions, size, tokenizer, trimmed):
     """Batches of captions of like length; `trimmed` leaves out the padding that all captions of a batch have."""
-    clip_ids, t5_ids, of_noun, of_picture, present = lesson(seeds, tokenizer)
+    clip_ids, t5_ids, of_noun, of_picture, present = lesson(captions, tokenizer)
     order = (t5_ids != 0).sum(1).argsort()
-    for k in torch.randperm(len(seeds) // size).tolist():
+    for k in torch.randperm(len(captions) // size).tolist():
         rows = order[k * size:(k + 1) * size]
-        new_row = torch.full((len(seeds),), -1)
+        new_row = torch.full((len(captions),), -1)
         new_row[rows] = torch.arange(size)
         here = of_noun[new_row[of_noun[:, 0]] >= 0].clone()
         here[:, 0] = new_row[here[:, 0]]
-        length = (t5_ids[rows] != 0).sum(1).max().item() if trimmed else LENGTH
-        yield clip_ids[rows], t5_ids[rows, :length], here, of_picture[rows], present[rows]
+        t5_length = (t5_ids[rows] != 0).sum(1).max().item() if trimmed else LENGTH
+        clip_length = (clip_ids[rows] != clip_ids[0, -1]).sum(1).max().item() + 1  # what follows the first end token is never seen
+        yield clip_ids[rows, :clip_length], t5_ids[rows, :t5_length], here, of_picture[rows], present[rows]
 
 
 def run(model, data):
@@ -153,7 +158,7 @@ def measure(model, tokenizer, count=1024):
     """Share of right answers on unseen captions by head, among those the captions give; None where nothing was said."""
     right, total = {}, {}
     for i in range(0, count, 256):
-        pairs, present = run(model, lesson(range(UNSEEN + 600_000 + i, UNSEEN + 600_000 + i + 256), tokenizer))
+        pairs, present = run(model, lesson([read(UNSEEN + 600_000 + i + k) for k in range(256)], tokenizer))
         for key, (logits, labels) in pairs.items():
             values = {**OF_NOUN, **OF_PICTURE}[key.split()[1]]
             said = labels != (len(values) - 1 if values[-1] is None else -1)
@@ -166,63 +171,61 @@ def measure(model, tokenizer, count=1024):
     return {k: round(right[k] / total[k], 4) if total[k] else None for k in right}
 
 
-def train(minutes, batch=128, lr=3e-3, lr_muon=4e-3, name=FILE):
-    """Trains until `minutes` of wall-clock time (over all runs) are used up; the file also has both encoders' averaged weights."""
+def train(minutes, batch=128, lr=3e-3, lr_muon=4e-3, name="text"):
+    """Trains until `minutes` of processor time (over all runs and threads) are used up, then writes both encoders'
+    averaged weights to <name>.pt; <name>_lessons.pt keeps the state of the training."""
     torch.manual_seed(2)
     model, tokenizer = Class(), Encoder()
     optimizer = Optimizer(model, 0.99, block_matrix)
-    seconds, step, seed, running, state = 0.0, 0, FIRST_SEED, None, load(name)
+    seconds, step, seed, running, state = 0.0, 0, FIRST_SEED, None, load(name + "_lessons.pt")
     if state:
         model.load_state_dict(state["model"])
         optimizer.restore(state["optimizer"])
         seconds, step, seed = state["seconds"], state["step"], state["seed"]
-    base, started, saved = seconds, time.time(), time.time()
+    base, started, saved = seconds, time.process_time(), time.time()
 
-    def snapshot(accuracy=None):
-        weights = optimizer.averaged(model)
-        parts = {part: {k[len(part) + 1:]: v for k, v in weights.items() if k.startswith(part + ".")}
-                 for part in ("text_encoder", "text_encoder_2")}
-        save(dict(parts, model=model.state_dict(), optimizer=optimizer.state(), seconds=seconds, step=step, seed=seed,
-                  captions=step * batch, accuracy=accuracy), name)
+    def snapshot():
+        save({"model": model.state_dict(), "optimizer": optimizer.state(), "seconds": seconds, "step": step, "seed": seed},
+             name + "_lessons.pt")
 
     if seconds >= minutes * 60:
         return
     while seconds < minutes * 60:
         done = seconds / (minutes * 60)
         # Short captions first: they cost a third and teach which words belong to which noun.
-        seeds, seed = short(seed, 4 * batch, 12 if done < 0.4 else LENGTH)
-        for data in batches(seeds, batch, tokenizer, done < 0.8):
+        captions, seed = captions_from(seed, 4 * batch, 12 if done < 0.4 else LENGTH)
+        for data in batches(captions, batch, tokenizer, done < 0.8):
             loss = loss_of(model, data)
             for p in model.parameters():
                 p.grad = None
             loss.backward()
             factor = rate(seconds / (minutes * 60), warmup=0.03, floor=0.01)
             optimizer.step(lr_muon * factor, lr * factor, clip=5.0)
-            step, seconds = step + 1, base + time.time() - started
+            step, seconds = step + 1, base + time.process_time() - started
             running = loss.item() if running is None else 0.95 * running + 0.05 * loss.item()
             if step % 50 == 0:
                 print(f"{seconds / 60:5.1f} min  step {step}  loss {running:.4f}", flush=True)
         if time.time() - saved > 120:
             snapshot()
             saved = time.time()
-    live = {k: v.clone() for k, v in model.state_dict().items()}
+    snapshot()
     model.load_state_dict(optimizer.averaged(model))
     accuracy = measure(model, tokenizer)
-    scale = {k: round(v.float().abs().mean().item(), 2) for k, v in model.state_dict().items() if k.endswith("final_layer_norm.weight")}
-    model.load_state_dict(live)
-    snapshot(accuracy)
+    save({"text_encoder": model.text_encoder.state_dict(), "text_encoder_2": model.text_encoder_2.state_dict(),
+          "seconds": seconds, "captions": step * batch, "accuracy": accuracy}, name + ".pt")
     for key, value in accuracy.items():
         print(f"  {key}: {value}")
+    scale = {k: round(v.abs().mean().item(), 2) for k, v in model.state_dict().items() if k.endswith("final_layer_norm.weight")}
     print(f"{step * batch} captions; mean size of the last norms' weights {scale}", flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--minutes", type=float, default=8, help="of processor time")
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--lr-muon", type=float, default=4e-3)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--name", default=FILE, help="file under .work")
+    parser.add_argument("--name", default="text", help="name of the files under .work")
     parser.add_argument("--threads", type=int, default=2)
     a = parser.parse_args()
     torch.set_num_threads(a.threads)

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 . training/env.sh
 mkdir -p training/.work
 $PYTHON -m training.autoencoder --minutes "${AE_MINUTES:-25}"
+[ -f training/.work/text.pt ] || $PYTHON -m training.text_lessons --minutes "${TEXT_MINUTES:-9}"
 [ -f training/.work/unseen.pt ] || $PYTHON -m training.dataset --part -1
 for ((part = 0; part < ${PARTS:-4}; part += 2)); do
   for p in $part $((part + 1)); do
