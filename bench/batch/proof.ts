@@ -1,0 +1,112 @@
+/** A batch of different captions against its captions one by one: the same decisions, the same pictures, the blocks of both. */
+import type { CacheConfiguration } from '../../diffusion/caching/contract.ts'
+import type { CacheReport } from '../../diffusion/caching/report-types.ts'
+import type { Conditioning } from '../../diffusion/families/contract.ts'
+import { samplers } from '../../diffusion/registry.ts'
+import { sample } from '../../diffusion/sampling.ts'
+import { concatRows, row, zeros, type Tensor } from '../../diffusion/tensor.ts'
+import type { BatchProof } from '../result.ts'
+import { noiseOf, sigmasFor, type Stage } from '../scene.ts'
+import type { Setting } from '../setting.ts'
+import { oneDecision, type Rule } from './one-decision.ts'
+
+const SAMPLES = 8
+const METHOD = 'DiCache'
+
+/** Several prompts as one, a row for each sample of a batch. */
+export function stack(prompts: readonly Conditioning[]): Conditioning {
+  const pooled = prompts.flatMap((prompt) => prompt.pooled ?? [])
+  return {
+    tokens: concatRows(prompts.map(({ tokens }) => tokens)),
+    pooled: pooled.length > 0 ? concatRows(pooled) : null,
+    extras: prompts[0]?.extras ?? {},
+  }
+}
+
+/** How each sample of a run was decided, in letters. */
+const bySample = ({ rows, samples }: CacheReport): readonly string[] =>
+  Array.from({ length: samples }, (_, index) =>
+    rows
+      .filter(({ sample: own }) => own === index)
+      .map(({ branch, decision }) => `${branch[0] ?? ''}${decision[0] ?? ''}`)
+      .join(' '),
+  )
+
+function largestDifference(a: Tensor, b: Tensor): number {
+  let largest = 0
+  for (let i = 0; i < a.data.length; i++) largest = Math.max(largest, Math.abs(a.data[i]! - b.data[i]!))
+  return largest
+}
+
+interface Batch {
+  readonly prompts: readonly Conditioning[]
+  readonly noise: Tensor
+}
+
+async function run(stage: Stage, { prompts, noise }: Batch, cache: CacheConfiguration, steps: number) {
+  const { samples, report } = await sample({
+    model: stage.checkpoint.model,
+    positive: [stack(prompts)],
+    negative: [stage.negative],
+    guidance: stage.guidance,
+    latent: zeros(noise.shape),
+    noise,
+    sigmas: sigmasFor(stage, steps),
+    sampler: samplers.get('euler')!,
+    cache,
+    signal: new AbortController().signal,
+  })
+  return { pictures: await stage.checkpoint.vae.decode(samples), report }
+}
+
+const ruled = ({ params }: CacheConfiguration, rule: Rule, samples: number): CacheConfiguration =>
+  oneDecision({
+    rule,
+    samples,
+    threshold: Number(params['threshold']),
+    warmUp: Number(params['warm_up']),
+    probeDepth: Number(params['probe_depth']),
+    maxGain: Number(params['max_gain']),
+  })
+
+/** The setting whose decisions differ most from caption to caption is the one without a warm-up. */
+async function configurationOf(
+  stage: Stage,
+  settings: readonly Setting[],
+): Promise<[Setting, CacheConfiguration] | null> {
+  const own = settings.filter(({ method }) => method === METHOD)
+  const setting = own.find(({ params }) => params['warm_up'] === 0) ?? own[0]
+  const cache = setting && (await setting.wire(stage.checkpoint.model)).cache
+  return cache ? [setting, cache] : null
+}
+
+/** Runs up to eight captions as a batch, singly, and under both one-decision rules; null without DiCache or two captions. */
+export async function proveBatch(stage: Stage, settings: readonly Setting[]): Promise<BatchProof | null> {
+  const samples = Math.min(SAMPLES, stage.captions.length)
+  const found = await configurationOf(stage, settings)
+  if (!found || samples < 2) return null
+  const [setting, cache] = found
+  const prompts: Conditioning[] = []
+  for (const caption of stage.captions.slice(0, samples)) prompts.push(await stage.checkpoint.clip.encode(caption))
+  const noise = noiseOf(stage, 0, samples)
+  const batch = await run(stage, { prompts, noise }, cache, setting.steps)
+  const singles = []
+  for (const [i, prompt] of prompts.entries())
+    singles.push(await run(stage, { prompts: [prompt], noise: row(noise, i) }, cache, setting.steps))
+  const decided = bySample(batch.report)
+  const blocksUnder = async (rule: Rule): Promise<number> =>
+    (await run(stage, { prompts, noise }, ruled(cache, rule, samples), setting.steps)).report.computedBlocks
+  return {
+    samples,
+    config: setting.name,
+    batchBlocks: batch.report.computedBlocks,
+    singleBlocks: singles.reduce((sum, { report }) => sum + report.computedBlocks, 0),
+    sameDecisions: singles.every(({ report }, i) => bySample(report)[0] === decided[i]),
+    largestDifference: Math.max(
+      ...singles.map(({ pictures }, i) => largestDifference(pictures, row(batch.pictures, i))),
+    ),
+    meanRuleBlocks: await blocksUnder('mean'),
+    anyRuleBlocks: await blocksUnder('any'),
+    totalBlocks: batch.report.totalBlocks,
+  }
+}

@@ -1,0 +1,68 @@
+/** Writes a result of the cache bench into the README and docs/: tables between marks, and the plots. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ROOT } from './options.ts'
+import { duelTable, longTable, shortfalls, shortTable } from './report/markdown.ts'
+import { batchText, plotsOf, sourceOf, type Result } from './result.ts'
+import type { Row } from './summary.ts'
+
+const PAGE = 'docs/caching-bench.md'
+const PLOTS = 'docs/caching-bench'
+
+/** Puts `text` between the two marks of `name` in a Markdown file; throws when they are not there. */
+async function fill(path: string, name: string, text: string): Promise<void> {
+  const [open, close] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`]
+  const before = await readFile(join(ROOT, path), 'utf8')
+  const [start, end] = [before.indexOf(open), before.indexOf(close)]
+  if (start < 0 || end < start) throw new Error(`${path}: expected ${open} and ${close} in this order`)
+  await writeFile(join(ROOT, path), `${before.slice(0, start + open.length)}\n\n${text}\n\n${before.slice(end)}`)
+}
+
+/** Of a method's settings, the most faithful that promises at least this speed-up; the fastest where none does. */
+const WORTHWHILE = 2
+
+function bestOf(rows: readonly Row[]): Row {
+  const fast = rows.filter(({ promised }) => promised >= WORTHWHILE)
+  if (fast.length === 0) return rows.reduce((best, row) => (row.promised > best.promised ? row : best))
+  return fast.reduce((best, row) => (row.psnr > best.psnr ? row : best))
+}
+
+/** One row per method for the README, the most faithful first, then its rivals. */
+function chosen(rows: readonly Row[]): readonly Row[] {
+  const best = (role: Row['role']) =>
+    [...new Set(rows.filter((row) => row.role === role).map(({ method }) => method))]
+      .map((method) => bestOf(rows.filter((row) => row.method === method)))
+      .sort((a, b) => b.psnr - a.psnr)
+  return [...best('method'), ...best('mask'), ...best('fewer')]
+}
+
+const HOW_TO_READ =
+  '*Blocks*, *FLOPs*: share of the uncached run that is computed, counted around the model. *Promised*: what the FLOPs say; ' +
+  '*SpeedUp*: what the clock says (median and quartiles); *overhead*: promised over measured. PSNR, SSIM and latent L1 compare with the ' +
+  'uncached run of the same noise, *to converged* is the distance (relative L2) to the solution with many more steps. Of each ' +
+  `method the most faithful setting that promises ${WORTHWHILE}x; all settings and curves: [${PAGE}](${PAGE}).`
+
+const none = (heads: readonly string[], otherwise: string): string =>
+  heads.length > 0 ? heads.join('\n\n') : otherwise
+
+/** `result` must come from a full run; a quick one is refused, since nobody should quote it. */
+export async function publish(result: Result): Promise<void> {
+  if (result.command.includes('--quick')) throw new Error('bench: a --quick result is not for publishing')
+  const source = `${sourceOf(result)}.`
+  await mkdir(join(ROOT, 'docs'), { recursive: true })
+  for (const [ending, plot] of Object.entries(plotsOf(result)))
+    await writeFile(join(ROOT, `${PLOTS}${ending}.svg`), plot)
+  await fill('README.md', 'cache', `${shortTable(chosen(result.rows))}\n\n${HOW_TO_READ}\n\n${source}`)
+  await fill('docs/dicache.md', 'all', `${shortTable(result.rows.filter(isDiCacheOrRival))}\n\n${source}`)
+  await fill(PAGE, 'settings', `${longTable(result.rows)}\n\n${source}`)
+  const unmatched = result.unmatched.map((config) => `${config}: no fixed mask here computes as little, or as much.`)
+  await fill(PAGE, 'masks', [duelTable(result.duels), ...unmatched].join('\n\n'))
+  await fill(
+    PAGE,
+    'overhead',
+    none(shortfalls(result.rows), 'Every setting kept at least 95 % of what its counted work promises.'),
+  )
+  await fill(PAGE, 'batch', result.batch ? batchText(result.batch) : 'Not measured.')
+}
+
+const isDiCacheOrRival = ({ method }: Row): boolean => method === 'DiCache' || method === 'FewerSteps euler'
