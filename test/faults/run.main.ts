@@ -5,7 +5,7 @@
  *
  * The faults of a method stand in <method>.json beside this file: where, what text, what instead, which rule that breaks, and
  * which test files must fail. The working tree is never touched. Each fault is one vitest process over its tests, ended at the
- * first failure. A fault counts as caught only when a test failed: one that keeps the file from loading proves nothing and is
+ * first failure; tests over all methods are told by METHOD to try this one alone. A fault counts as caught only when a test failed: one that keeps the file from loading proves nothing and is
  * reported as broken, as is a list whose tests fail without any fault. Exit code 1 unless every fault was caught.
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -41,12 +41,16 @@ function copySources(): string {
 type Verdict = 'passed' | 'failed' | 'broken' | 'hung'
 
 /** Runs test files in the copy; 'failed' when an assertion or a test did, 'broken' when a file could not even be loaded. */
-function runTests(copy: string, tests: readonly string[]): Promise<Verdict> {
+function runTests(copy: string, method: string, tests: readonly string[]): Promise<Verdict> {
   const report = join(copy, 'report.json')
   rmSync(report, { force: true })
   const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
   const options = ['--bail=1', '--reporter=json', `--outputFile=${report}`, '--maxWorkers=1', '--no-cache']
-  const child = spawn(process.execPath, [vitest, 'run', ...tests, ...options], { cwd: copy, stdio: 'ignore' })
+  const child = spawn(process.execPath, [vitest, 'run', ...tests, ...options], {
+    cwd: copy,
+    stdio: 'ignore',
+    env: { ...process.env, METHOD: method },
+  })
   return new Promise((resolve, reject) => {
     let hung = false
     const timer = setTimeout(() => {
@@ -76,14 +80,14 @@ const OUTCOME: Readonly<Record<Verdict, string>> = {
 }
 
 /** Plants one fault, runs its tests, restores the file. */
-async function tryFault(copy: string, fault: Fault): Promise<string> {
+async function tryFault(copy: string, method: string, fault: Fault): Promise<string> {
   const why = misfit(fault, copy)
   if (why !== null) return `BROKEN (${why})`
   const path = join(copy, fault.file)
   const source = readFileSync(path, 'utf8')
   writeFileSync(path, planted(source, fault))
   try {
-    return OUTCOME[await runTests(copy, fault.tests)]
+    return OUTCOME[await runTests(copy, method, fault.tests)]
   } finally {
     writeFileSync(path, source)
   }
@@ -91,14 +95,14 @@ async function tryFault(copy: string, fault: Fault): Promise<string> {
 
 /** Prints a line per fault; gives how many were not caught. */
 async function tryList(copy: string, { method, faults }: FaultList): Promise<number> {
-  const sound = await runTests(copy, [...new Set(faults.flatMap(({ tests }) => tests))])
+  const sound = await runTests(copy, method, [...new Set(faults.flatMap(({ tests }) => tests))])
   if (sound !== 'passed') {
     console.log(`${method}: its tests do not pass without a fault (${sound}), so they show nothing`)
     return faults.length
   }
   let missed = 0
   for (const fault of faults) {
-    const outcome = await tryFault(copy, fault)
+    const outcome = await tryFault(copy, method, fault)
     if (!outcome.startsWith('caught')) missed++
     console.log(`${method.padEnd(20)} ${outcome.padEnd(14)} ${fault.rule}`)
   }

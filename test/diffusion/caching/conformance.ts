@@ -146,6 +146,16 @@ function branchRules({ eager, coupled }: Subject): void {
     expect(decisions(guided, 0, 'uncond')).toBe(decisions(swapped))
     expect(guided.samples.data).toEqual(swapped.samples.data)
   })
+
+  it('which prompt is called conditional makes no difference', async () => {
+    // u + g (c - u) = c + (1 - g) (u - c): the same path with the branches exchanged, whatever each of them keeps.
+    const [positive, negative] = [[fakeConditioning(1)], [fakeConditioning(2)]]
+    const one = await runFake({ cache: eager, positive, negative, guidance: 3 })
+    const two = await runFake({ cache: eager, positive: negative, negative: positive, guidance: -2 })
+    expect(decisions(two, 0, 'uncond')).toBe(decisions(one))
+    expect(decisions(two)).toBe(decisions(one, 0, 'uncond'))
+    one.samples.data.forEach((value, i) => expect(two.samples.data[i]).toBeCloseTo(value, 3))
+  })
 }
 
 function sampleRules({ eager }: Subject): void {

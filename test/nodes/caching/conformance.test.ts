@@ -8,7 +8,7 @@ import type { RegisteredNode } from '../../../server/engine/registry.ts'
 import { fakeTransformer } from '../../fixtures/fake-model.ts'
 import { conformance } from '../../diffusion/caching/conformance.ts'
 import { runFake, untimed, type FakeRunOptions } from '../../diffusion/caching/run.ts'
-import { cachingNodes, configured, declarationsOf, subjectOf, type Declaration } from './subject.ts'
+import { bare, cachingNodes, configured, declarationsOf, subjectOf, type Declaration } from './subject.ts'
 
 interface Found {
   readonly node: RegisteredNode
@@ -17,10 +17,11 @@ interface Found {
   readonly fault: string | null
 }
 
-/** Only methods named here are tried, when one is looked for: `METHOD=DiCache npx vitest run ...`. */
+/** Only the method whose file is so named is tried, where one is named: `METHOD=dicache npx vitest run ...`. */
 const wanted = process.env['METHOD']
-
-const nodes = (await cachingNodes()).filter(({ definition: { type } }) => wanted === undefined || type === wanted)
+const nodes = (await cachingNodes()).filter(
+  ({ definition: { type } }) => wanted === undefined || bare(type) === bare(wanted),
+)
 const found: readonly Found[] = await Promise.all(
   nodes.map((node) =>
     declarationsOf(node).then(

@@ -26,7 +26,8 @@ export interface Declaration {
   readonly coupled?: boolean
 }
 
-const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
+/** A name without dashes and capitals: a node's file is named like its type. */
+export const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
 /** The caching nodes of the program: those of nodes/caching that give a CACHE. */
 export async function cachingNodes(): Promise<readonly RegisteredNode[]> {
