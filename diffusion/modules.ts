@@ -20,6 +20,7 @@ function keyFault(key: ModuleKey, { from, to, kinds }: PlanBounds): string | nul
 
 function refreshFault(key: ModuleKey, chosen: readonly number[] | undefined, image: number): string | null {
   if (!chosen) return null
+  if (!key.startsWith('mlp')) return `'${key}': only an 'mlp' looks at one token at a time and can be refreshed in part`
   const rising = chosen.every((token, i) => Number.isInteger(token) && token > (chosen[i - 1] ?? -1) && token < image)
   return rising && chosen.length > 0 ? null : `'${key}': tokens to refresh must rise, from 0 to below ${image}`
 }
