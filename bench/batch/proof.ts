@@ -1,7 +1,7 @@
 /** A batch of different captions against its captions one by one: the same decisions, the same pictures, the blocks of both. */
 import type { CacheConfiguration } from '../../diffusion/caching/contract.ts'
 import type { CacheReport } from '../../diffusion/caching/report-types.ts'
-import type { Conditioning } from '../../diffusion/families/contract.ts'
+import type { Conditioning, DiffusionModel } from '../../diffusion/families/contract.ts'
 import { samplers } from '../../diffusion/registry.ts'
 import { sample } from '../../diffusion/sampling.ts'
 import { concatRows, row, zeros, type Tensor } from '../../diffusion/tensor.ts'
@@ -38,25 +38,30 @@ function largestDifference(a: Tensor, b: Tensor): number {
   return largest
 }
 
-interface Batch {
+/** A sampling run of several prompts. */
+export interface Batch {
+  readonly model: DiffusionModel
   readonly prompts: readonly Conditioning[]
+  readonly negative: Conditioning
+  readonly guidance: number
+  /** A row for each prompt: [B, C, h, w]. */
   readonly noise: Tensor
+  readonly sigmas: readonly number[]
+  /** Latents to pictures, which are what is compared. */
+  decode(latents: Tensor): Promise<Tensor>
 }
 
-async function run(stage: Stage, { prompts, noise }: Batch, cache: CacheConfiguration, steps: number) {
+async function run({ prompts, decode, negative, ...batch }: Batch, cache: CacheConfiguration) {
   const { samples, report } = await sample({
-    model: stage.checkpoint.model,
+    ...batch,
     positive: [stack(prompts)],
-    negative: [stage.negative],
-    guidance: stage.guidance,
-    latent: zeros(noise.shape),
-    noise,
-    sigmas: sigmasFor(stage, steps),
+    negative: [negative],
+    latent: zeros(batch.noise.shape),
     sampler: samplers.get('euler')!,
     cache,
     signal: new AbortController().signal,
   })
-  return { pictures: await stage.checkpoint.vae.decode(samples), report }
+  return { pictures: await decode(samples), report }
 }
 
 const ruled = ({ params }: CacheConfiguration, rule: Rule, samples: number): CacheConfiguration =>
@@ -80,33 +85,44 @@ async function configurationOf(
   return cache ? [setting, cache] : null
 }
 
-/** Runs up to eight captions as a batch, singly, and under both one-decision rules; null without DiCache or two captions. */
+/** The prompts as a batch, singly, and as a batch under both one-decision rules. `cache` must be a DiCache. */
+export async function compareBatch(batch: Batch, cache: CacheConfiguration): Promise<Omit<BatchProof, 'config'>> {
+  const { prompts, noise } = batch
+  const together = await run(batch, cache)
+  const decided = bySample(together.report)
+  const singles = []
+  for (const [i, prompt] of prompts.entries())
+    singles.push(await run({ ...batch, prompts: [prompt], noise: row(noise, i) }, cache))
+  const blocksUnder = async (rule: Rule): Promise<number> =>
+    (await run(batch, ruled(cache, rule, prompts.length))).report.computedBlocks
+  return {
+    samples: prompts.length,
+    batchBlocks: together.report.computedBlocks,
+    singleBlocks: singles.reduce((sum, { report }) => sum + report.computedBlocks, 0),
+    sameDecisions: singles.every(({ report }, i) => bySample(report)[0] === decided[i]),
+    largestDifference: Math.max(
+      ...singles.map(({ pictures }, i) => largestDifference(pictures, row(together.pictures, i))),
+    ),
+    meanRuleBlocks: await blocksUnder('mean'),
+    anyRuleBlocks: await blocksUnder('any'),
+    totalBlocks: together.report.totalBlocks,
+  }
+}
+
+/** Up to eight of the bench's captions; null without DiCache or two captions. */
 export async function proveBatch(stage: Stage, settings: readonly Setting[]): Promise<BatchProof | null> {
-  const samples = Math.min(SAMPLES, stage.captions.length)
+  const { checkpoint, captions, negative, guidance } = stage
+  const samples = Math.min(SAMPLES, captions.length)
   const found = await configurationOf(stage, settings)
   if (!found || samples < 2) return null
   const [setting, cache] = found
   const prompts: Conditioning[] = []
-  for (const caption of stage.captions.slice(0, samples)) prompts.push(await stage.checkpoint.clip.encode(caption))
-  const noise = noiseOf(stage, 0, samples)
-  const batch = await run(stage, { prompts, noise }, cache, setting.steps)
-  const singles = []
-  for (const [i, prompt] of prompts.entries())
-    singles.push(await run(stage, { prompts: [prompt], noise: row(noise, i) }, cache, setting.steps))
-  const decided = bySample(batch.report)
-  const blocksUnder = async (rule: Rule): Promise<number> =>
-    (await run(stage, { prompts, noise }, ruled(cache, rule, samples), setting.steps)).report.computedBlocks
-  return {
-    samples,
-    config: setting.name,
-    batchBlocks: batch.report.computedBlocks,
-    singleBlocks: singles.reduce((sum, { report }) => sum + report.computedBlocks, 0),
-    sameDecisions: singles.every(({ report }, i) => bySample(report)[0] === decided[i]),
-    largestDifference: Math.max(
-      ...singles.map(({ pictures }, i) => largestDifference(pictures, row(batch.pictures, i))),
-    ),
-    meanRuleBlocks: await blocksUnder('mean'),
-    anyRuleBlocks: await blocksUnder('any'),
-    totalBlocks: batch.report.totalBlocks,
+  for (const caption of captions.slice(0, samples)) prompts.push(await checkpoint.clip.encode(caption))
+  const batch: Batch = {
+    ...{ prompts, negative, guidance, model: checkpoint.model },
+    noise: noiseOf(stage, 0, samples),
+    sigmas: sigmasFor(stage, setting.steps),
+    decode: (latents) => checkpoint.vae.decode(latents),
   }
+  return { config: setting.name, ...(await compareBatch(batch, cache)) }
 }
