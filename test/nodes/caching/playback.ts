@@ -60,12 +60,15 @@ export async function playback(
   const model = player(frames)
   const evaluate = cache.bind(model.facts, run)()
   const answers: Record<Branch, Evaluated[]> = { cond: [], uncond: [] }
+  // One buffer for all latents, as a sampler may write to its own.
+  const lent = row(frames[0]?.latent ?? [0])
   for (const [index, { latent = [0], timestep, sigma }] of frames.entries()) {
     const present = branches.filter((branch) => !absent.some(([at, one]) => at === index && one === branch))
     const plain = callAt(index, total, present)
+    lent.data.set(latent)
     const call: Call = {
       ...plain,
-      latent: row(latent),
+      latent: lent,
       timestep: timestep ?? plain.timestep,
       sigma: sigma ?? (timestep === undefined ? plain.sigma : timestep / 1000),
     }

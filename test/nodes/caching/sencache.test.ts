@@ -54,6 +54,13 @@ describe('the published control flow', () => {
     expect(skipped(cond)).toEqual([1, 3, 5])
   })
 
+  it('force_last computes the last, though the count would let it skip', async () => {
+    const settings = { threshold: 1.5 / root, max_skips: 100 }
+    const short = walk.slice(0, 3)
+    expect(skipped((await playback(at(settings), short)).cond)).toEqual([1, 2])
+    expect(skipped((await playback(at({ ...settings, force_last: true }), short)).cond)).toEqual([1])
+  })
+
   it('computes once the distance reaches the threshold', async () => {
     expect(skipped((await playback(at({ threshold: 0.7 / root }), walk)).cond)).toEqual([1, 3, 5])
     expect(skipped((await playback(at({ threshold: 0.71 / root }), walk)).cond)).toEqual([1, 2, 4, 5])
@@ -129,12 +136,6 @@ describe('what the published codes leave open', () => {
     const { cond } = await playback(at({ threshold: 1.5 / root }), frames)
     expect(cond[1]!.trace.forced).toBe('no-anchor')
     expect(cond[2]!.trace.decision).toBe('skipped')
-  })
-
-  it('the latent is kept as it was, whatever the sampler does to its buffer later', async () => {
-    const reused = { latent: [3, 4], timestep: 1000 }
-    const { cond } = await playback(at({ threshold: 1.5 / root }), [reused, ...walk.slice(1, 3)])
-    expect(cond[2]!.trace.drift).toBeCloseTo(0.7 / root, 6)
   })
 
   it('knows no published curves: a model that has none is refused, text that is no calibration is a fault', () => {
