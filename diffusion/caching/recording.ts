@@ -88,7 +88,7 @@ function thinLatent({ data, shape }: Tensor): Tensor {
   return { data: out, shape: [...shape.slice(0, -2), rows, columns] }
 }
 
-const keptOf = <T extends Kept>({ image, text }: T, limit: number): Kept => ({
+const keptOf = ({ image, text }: Kept, limit: number): Kept => ({
   image: thinTokens(image, limit),
   text: text && thinTokens(text, limit),
 })

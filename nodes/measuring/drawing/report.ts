@@ -1,20 +1,10 @@
 /** Draws a CACHE_REPORT: the weave, drift against threshold, and time per evaluation. */
 import type { CacheReport, ReportRow } from '../../../diffusion/caching/report-types.ts'
 import type { Tensor } from '../../../diffusion/tensor.ts'
-import { Canvas, colour, textWidth, type Colour } from './canvas.ts'
+import { Canvas, textWidth } from './canvas.ts'
+import { BACKGROUND, FAINT, INK, MARGIN, PANEL, THREAD } from './palette.ts'
 
-const INK = colour('#e8e6df')
-const FAINT = colour('#8a8f98')
-const BACKGROUND = colour('#1b1d22')
-const PANEL = colour('#26292f')
-/** Decision to colour, as in the editor's weave. */
-const THREAD: Readonly<Record<ReportRow['decision'], Colour>> = {
-  full: colour('#e2a14a'),
-  resumed: colour('#5fa99d'),
-  partial: colour('#a98bc4'),
-  skipped: colour('#6c8fb8'),
-}
-const [MARGIN, LABEL, CHART] = [24, 96, 110]
+const [LABEL, CHART] = [96, 110]
 
 /** One strand: the rows of one sample and branch, in order of evaluation. */
 interface Strand {
