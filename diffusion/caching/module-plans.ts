@@ -1,0 +1,44 @@
+/** Evaluations of a branch by a plan over all modules: shared by the methods that reuse attention and feed-forward outputs. */
+import type {
+  Branch,
+  Call,
+  Decision,
+  Denoiser,
+  Facts,
+  GivenModule,
+  ModuleKey,
+  ModuleOutput,
+  ModulePlan,
+  Needs,
+} from './contract.ts'
+import { moduleKey } from './contract.ts'
+import type { Tensor } from '../tensor.ts'
+
+/** What every such method asks for: the modules, and a way in after the embedding and out before the head. */
+export const needsModules = (kinds: readonly string[], { depth }: Facts): Needs => ({
+  cuts: [0, depth],
+  modules: kinds,
+})
+
+/** The modules of a kind in blocks [from, to). */
+export const keysOf = (kind: string, from: number, to: number): readonly ModuleKey[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => moduleKey(kind, from + i))
+
+/** Runs all blocks by a plan and the head: the prediction, and the outputs that the plan emits. */
+export async function evaluateByPlan(
+  call: Call,
+  branch: Branch,
+  denoiser: Denoiser,
+  plan: ModulePlan,
+): Promise<{ readonly prediction: Tensor; readonly outputs: ReadonlyMap<ModuleKey, ModuleOutput> }> {
+  const input = await denoiser.embed(call, branch)
+  const { hidden, outputs } = await denoiser.modules(input, 0, denoiser.facts.depth, plan)
+  return { prediction: await denoiser.head(hidden), outputs }
+}
+
+/** 'full' when every module is run, 'skipped' when none is, not even for some tokens, else 'partial'. */
+export function decisionOf(given: ReadonlyMap<ModuleKey, GivenModule>, { depth, modules }: Facts): Decision {
+  if (given.size === 0) return 'full'
+  const none = given.size === depth * modules.size && [...given.values()].every(({ refresh }) => !refresh)
+  return none ? 'skipped' : 'partial'
+}
