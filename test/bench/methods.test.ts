@@ -1,0 +1,89 @@
+/** Which methods the cache bench finds among the nodes, and how their settings are read. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { methodSettings } from '../../bench/methods.ts'
+import { fewerSteps, stepsFor } from '../../bench/rivals.ts'
+import { samplers } from '../../diffusion/registry.ts'
+import { fakeModel, fakeTransformer } from '../fixtures/fake-model.ts'
+
+const options = { steps: 30, quick: false, only: [], warn: () => undefined }
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'heddle-bench-'))
+  // The first reading of the registry loads every node.
+  await methodSettings(options)
+}, 120_000)
+afterAll(() => rm(folder, { recursive: true }))
+const write = (value: unknown) => writeFile(join(folder, 'one.json'), JSON.stringify(value))
+
+describe('methodSettings', () => {
+  it('reads the sheets that are shipped, and every setting gives a cache', async () => {
+    const all = await methodSettings(options)
+    expect(all.filter(({ method }) => method === 'DiCache').length).toBeGreaterThan(2)
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
+    for (const setting of all) {
+      const wired = await setting.wire(fakeModel(fakeTransformer()))
+      expect(wired.cache ?? wired.model, setting.name).toBeTruthy()
+    }
+  })
+
+  it('takes parameters from the sheet, the rest from the node', async () => {
+    await write({
+      node: 'DiCache',
+      shared: { decide: 'together' },
+      sweep: [{ with: { threshold: 0.3 } }, { with: {} }],
+    })
+    const [first, second] = (await methodSettings({ ...options, only: ['DiCache'] }, folder)).filter(
+      ({ method }) => method === 'DiCache',
+    )
+    expect(first).toMatchObject({ name: 'DiCache threshold 0.3', role: 'method', steps: 30, sampler: 'euler' })
+    expect(first?.params).toMatchObject({ threshold: 0.3, decide: 'together', warm_up: 0.2, enabled: true })
+    expect(second).toMatchObject({ name: 'DiCache', params: { threshold: 0.2 } })
+  })
+
+  it('runs a method without a sheet at its defaults, and only the first setting when quick', async () => {
+    await write({ node: 'DiCache', sweep: [{ with: { threshold: 0.3 } }, { with: {} }] })
+    const quick = await methodSettings({ ...options, quick: true }, folder)
+    expect(quick.filter(({ method }) => method === 'DiCache')).toHaveLength(1)
+    expect(quick.find(({ method }) => method === 'FirstBlockCache')).toMatchObject({ name: 'FirstBlockCache' })
+  })
+
+  it('leaves out settings that were made for another number of steps', async () => {
+    await write({
+      node: 'DiCache',
+      sweep: [
+        { steps: 50, with: {} },
+        { steps: 30, name: 'made for 30', with: {} },
+      ],
+    })
+    const own = (await methodSettings(options, folder)).filter(({ method }) => method === 'DiCache')
+    expect(own.map(({ name }) => name)).toEqual(['DiCache made for 30'])
+  })
+
+  it.each([
+    [
+      { node: 'DiCache', sweep: [{ with: { treshold: 1, history: 99 } }] },
+      /'treshold' is no input of DiCache.*history/s,
+    ],
+    [{ node: 'DiCache', sweep: [{ with: { start: 0.9, end: 0.1 } }] }, /the window ends/],
+    [{ node: 'NoCache', sweep: [{ with: {} }] }, /no caching method NoCache; there is .*DiCache/],
+    [{ node: 'ApplyCache', sweep: [{ with: {} }] }, /no caching method ApplyCache/],
+    [{ node: 'DiCache', sweeps: [] }, /one\.json.*sweep/s],
+  ])('refuses %j', async (sheet, message) => {
+    await write(sheet)
+    await expect(methodSettings(options, folder)).rejects.toThrow(message)
+  })
+})
+
+describe('fewerSteps', () => {
+  it('meets the same number of evaluations with every sampler', () => {
+    expect(stepsFor(samplers.get('euler')!, 15)).toBe(15)
+    expect(stepsFor(samplers.get('heun')!, 15)).toBe(8)
+    const all = fewerSteps(30, false)
+    expect(all.map(({ name }) => name)).toContain('FewerSteps dpmpp_2m, 12 steps')
+    expect(new Set(all.map(({ sampler }) => sampler)).size).toBeGreaterThan(2)
+  })
+})
