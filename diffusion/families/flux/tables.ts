@@ -1,5 +1,6 @@
 /** Sinusoids of a FLUX model, made on the host: timestep features and rotary tables. */
 import { tensor, type Tensor } from '../../tensor.ts'
+import { float32Exp } from '../exponential.ts'
 import { TIME_CHANNELS } from './config.ts'
 
 const PERIOD = 10_000
@@ -15,7 +16,7 @@ export function timeFeatures(values: ArrayLike<number>): Tensor {
     const time = Math.fround(Math.fround(values[row]!) * 1000)
     for (let i = 0; i < half; i++) {
       const exponent = Math.fround(Math.fround(Math.fround(-Math.log(PERIOD)) * i) / half)
-      const angle = Math.fround(time * Math.fround(Math.exp(exponent)))
+      const angle = Math.fround(time * float32Exp(exponent))
       out[row * TIME_CHANNELS + i] = Math.cos(angle)
       out[row * TIME_CHANNELS + half + i] = Math.sin(angle)
     }

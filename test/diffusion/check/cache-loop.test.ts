@@ -1,24 +1,41 @@
-/** DiCache over a tiny FLUX model makes the decisions of its authors' code, and ends in the same states. */
+/** Cached loops over a tiny FLUX model make the decisions of their authors' code, and end in the same states. */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { configure } from '../../../diffusion/caching/contract.ts'
 import { cacheLoopChecker } from '../../../diffusion/check/shared/cache-loop.ts'
-import { dicache } from '../../../nodes/caching/dicache.ts'
+import dicacheLoop from '../../../nodes/caching/loops/dicache.ts'
+import firstBlockLoop from '../../../nodes/caching/loops/firstblockcache.ts'
 import { checkFolder } from '../../../server/parity.ts'
-import { knobs } from '../../nodes/caching/scripted.ts'
 
 const parity = join(import.meta.dirname, '../../fixtures/parity')
 
-describe('published DiCache loops', () => {
-  it.each(['dicache-flux-dy-a', 'dicache-flux-dminus-a'])('%s', async (name) => {
+describe('published loops', () => {
+  it.each([
+    ['dicache-flux-dy-a', 9],
+    ['dicache-flux-dminus-a', 9],
+    ['fbcache-flux-a', 7],
+  ])('%s', async (name, compared) => {
     const [result] = await checkFolder(join(parity, name))
     expect(result).toMatchObject({ name, kind: 'cache-loop', pass: true })
-    expect(result!.details).toHaveLength(9)
+    expect(result!.details).toHaveLength(compared)
     expect(result!.maxAbs).toBeLessThan(1e-4)
   })
 
-  it('another threshold is told apart', async () => {
-    const checker = cacheLoopChecker(({ threshold }) => configure(dicache, { ...knobs, threshold: threshold * 1.3 }))
-    expect(await checker.check(join(parity, 'dicache-flux-dy-a'))).toMatchObject([{ pass: false }])
+  it.each([
+    ['dicache-flux-dy-a', dicacheLoop, 'rel_l1_thresh'],
+    ['fbcache-flux-a', firstBlockLoop, 'threshold'],
+  ] as const)('%s at another threshold is told apart', async (name, loop, key) => {
+    const raised = {
+      ...loop,
+      configured: (about: Parameters<typeof loop.configured>[0]) =>
+        loop.configured({ ...about, [key]: Number(about[key]) * 1.3 }),
+    }
+    expect(await cacheLoopChecker([raised]).check(join(parity, name))).toMatchObject([{ pass: false }])
+  })
+
+  it('a case of no known loop is not taken, and refused by name when asked for', async () => {
+    const checker = cacheLoopChecker([firstBlockLoop])
+    const stranger = join(parity, 'dicache-flux-dy-a')
+    expect(await checker.matches(stranger)).toBe(false)
+    await expect(checker.check(stranger)).rejects.toThrow(/dicache-flux-dy-a/)
   })
 })
