@@ -31,8 +31,13 @@ PRESENT = len(THINGS) * (1 + len(COLOURS))  # which things, and which things of 
 
 
 def block_matrix(name, p):
-    """Whether Muon applies: the matrices inside the encoders' layers."""
-    return p.dim() == 2 and (".block." in name or ".layers." in name) and "bias" not in name
+    """Whether Muon applies: the matrices inside the encoders' layers, but not T5's queries."""
+    return p.dim() == 2 and (".block." in name or ".layers." in name) and "bias" not in name and not query(name)
+
+
+def query(name):
+    """T5 divides nothing by the root of the head's size, so its queries have to stay eight times smaller than other matrices."""
+    return ".SelfAttention.q." in name
 
 
 def presence(groups):
@@ -176,7 +181,7 @@ def train(minutes, batch=128, lr=3e-3, lr_muon=4e-3, name="text"):
     averaged weights to <name>.pt; <name>_lessons.pt keeps the state of the training."""
     torch.manual_seed(2)
     model, tokenizer = Class(), Encoder()
-    optimizer = Optimizer(model, 0.99, block_matrix)
+    optimizer = Optimizer(model, 0.99, block_matrix, lambda name: 0.1 if query(name) else 1.0)
     seconds, step, seed, running, state = 0.0, 0, FIRST_SEED, None, load(name + "_lessons.pt")
     if state:
         model.load_state_dict(state["model"])
