@@ -91,6 +91,13 @@ function duels(ground: Ground, settings: readonly Setting[], rows: readonly Row[
   }
 }
 
+/** The setting of DiCache whose decisions differ most from caption to caption: the one that shows most in a batch. */
+function mostVaried(settings: readonly Setting[], rows: readonly Row[]): Setting | null {
+  const sameDecisions = ({ name }: Setting) => rows.find(({ config }) => config === name)?.sameDecisions ?? 1
+  const own = settings.filter(({ method, params }) => method === 'DiCache' && params['decide'] === 'together')
+  return [...own].sort((a, b) => sameDecisions(a) - sameDecisions(b))[0] ?? null
+}
+
 async function openGround(options: Options, stage: Stage): Promise<Ground> {
   const model = await modelDigest(options.model)
   const journal = await Journal.open(join(options.work, `${model}.jsonl`), await codeDigest(ROOT), options.fresh)
@@ -100,6 +107,7 @@ async function openGround(options: Options, stage: Stage): Promise<Ground> {
 
 async function resultOf(options: Options, ground: Ground, settings: readonly Setting[]): Promise<Result> {
   const rows = summarise(ground, settings, options.timed)
+  const varied = mostVaried(settings, rows)
   return {
     command: ['npx heddle bench cache', ...process.argv.slice(2)].join(' '),
     commit: commitOf(ROOT),
@@ -115,7 +123,7 @@ async function resultOf(options: Options, ground: Ground, settings: readonly Set
     size: options.size,
     rows,
     ...duels(ground, settings, rows),
-    batch: await proveBatch(ground.stage, settings),
+    batch: varied && (await proveBatch(ground.stage, varied)),
   }
 }
 

@@ -86,8 +86,10 @@ async function wire(
   )
   const produced = (await node.definition.run({ ...values, ...links }, context())) as Readonly<Record<string, unknown>>
   const output = (port: string): unknown => produced[node.outputNames[node.outputTypes.indexOf(port)] ?? '']
-  const cache = output('CACHE') as CacheConfiguration | undefined
-  return cache ? { model, cache } : { model: output('MODEL') as DiffusionModel, cache: null }
+  const wired = (output('MODEL') ?? model) as DiffusionModel
+  const cache = (output('CACHE') ?? wired.cache ?? null) as CacheConfiguration | null
+  if (!cache) throw new Error(`${node.definition.type} gave neither a CACHE nor a MODEL that carries one`)
+  return { model: wired, cache }
 }
 
 const shown = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))

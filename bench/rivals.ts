@@ -17,18 +17,16 @@ export function stepsFor(sampler: Sampler, evaluations: number): number {
 export function fewerSteps(steps: number, quick: boolean): readonly Setting[] {
   const shares = quick ? rivals.quickShares : rivals.shares
   const found = rivals.samplers.flatMap((name) => samplers.get(name) ?? [])
-  return found.flatMap((sampler) =>
-    shares.map((share): Setting => {
-      const fewer = stepsFor(sampler, Math.round(share * steps))
-      return {
-        role: 'fewer',
-        method: `FewerSteps ${sampler.name}`,
-        name: `FewerSteps ${sampler.name}, ${fewer} steps`,
-        sampler: sampler.name,
-        steps: fewer,
-        params: {},
-        wire: (model) => Promise.resolve({ model, cache: null }),
-      }
-    }),
-  )
+  return found.flatMap((sampler) => {
+    const counts = new Set(shares.map((share) => stepsFor(sampler, Math.round(share * steps))))
+    return [...counts].map((fewer): Setting => ({
+      role: 'fewer',
+      method: `FewerSteps ${sampler.name}`,
+      name: `FewerSteps ${sampler.name}, ${fewer} steps`,
+      sampler: sampler.name,
+      steps: fewer,
+      params: {},
+      wire: (model) => Promise.resolve({ model, cache: null }),
+    }))
+  })
 }

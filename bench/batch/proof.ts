@@ -11,7 +11,6 @@ import type { Setting } from '../setting.ts'
 import { oneDecision, type Rule } from './one-decision.ts'
 
 const SAMPLES = 8
-const METHOD = 'DiCache'
 
 /** Several prompts as one, a row for each sample of a batch. */
 export function stack(prompts: readonly Conditioning[]): Conditioning {
@@ -74,17 +73,6 @@ const ruled = ({ params }: CacheConfiguration, rule: Rule, samples: number): Cac
     maxGain: Number(params['max_gain']),
   })
 
-/** The setting whose decisions differ most from caption to caption is the one without a warm-up. */
-async function configurationOf(
-  stage: Stage,
-  settings: readonly Setting[],
-): Promise<[Setting, CacheConfiguration] | null> {
-  const own = settings.filter(({ method }) => method === METHOD)
-  const setting = own.find(({ params }) => params['warm_up'] === 0) ?? own[0]
-  const cache = setting && (await setting.wire(stage.checkpoint.model)).cache
-  return cache ? [setting, cache] : null
-}
-
 /** The prompts as a batch, singly, and as a batch under both one-decision rules. `cache` must be a DiCache. */
 export async function compareBatch(batch: Batch, cache: CacheConfiguration): Promise<Omit<BatchProof, 'config'>> {
   const { prompts, noise } = batch
@@ -109,13 +97,12 @@ export async function compareBatch(batch: Batch, cache: CacheConfiguration): Pro
   }
 }
 
-/** Up to eight of the bench's captions; null without DiCache or two captions. */
-export async function proveBatch(stage: Stage, settings: readonly Setting[]): Promise<BatchProof | null> {
+/** Runs a setting of DiCache on up to eight of the bench's captions; null with fewer than two. */
+export async function proveBatch(stage: Stage, setting: Setting): Promise<BatchProof | null> {
   const { checkpoint, captions, negative, guidance } = stage
   const samples = Math.min(SAMPLES, captions.length)
-  const found = await configurationOf(stage, settings)
-  if (!found || samples < 2) return null
-  const [setting, cache] = found
+  const { cache } = await setting.wire(checkpoint.model)
+  if (!cache || samples < 2) return null
   const prompts: Conditioning[] = []
   for (const caption of captions.slice(0, samples)) prompts.push(await checkpoint.clip.encode(caption))
   const batch: Batch = {

@@ -6,9 +6,13 @@ export interface Series {
   readonly dashed?: boolean
   /** Drawn first and thin: what the others are compared with. */
   readonly quiet?: boolean
-  /** [x, y], in the order in which they are joined. */
-  readonly points: readonly (readonly [number, number])[]
+  /** All results, [x, y], as marks. */
+  readonly points: readonly Point[]
+  /** Those that are joined by a line, in this order. */
+  readonly line: readonly Point[]
 }
+
+export type Point = readonly [x: number, y: number]
 
 export interface Chart {
   readonly title: string
@@ -57,12 +61,14 @@ function scaleOf(values: readonly number[], from: number, to: number, count: num
 const text = (x: number, y: number, content: string, extra = ''): string =>
   `<text x="${at(x)}" y="${at(y)}" ${extra}>${escaped(content)}</text>`
 
-function curve({ points, colour, dashed, quiet }: Series, x: Scale, y: Scale): string {
-  const placed = points.map(([px, py]) => [at(x.place(px)), at(y.place(py))] as const)
+function curve({ points, line, colour, dashed, quiet }: Series, x: Scale, y: Scale): string {
+  const place = ([px, py]: Point) => [at(x.place(px)), at(y.place(py))] as const
   const dash = dashed ? ' stroke-dasharray="5 3"' : ''
-  const line = placed.map((pair) => pair.join(',')).join(' ')
-  const marks = placed.map(([px, py]) => `<circle cx="${px}" cy="${py}" r="${quiet ? 2 : 3}" fill="${colour}"/>`)
-  return `<polyline points="${line}" fill="none" stroke="${colour}" stroke-width="${quiet ? 1.2 : 2}"${dash}/>${marks.join('')}`
+  const joined = line.map((point) => place(point).join(',')).join(' ')
+  const marks = points
+    .map(place)
+    .map(([px, py]) => `<circle cx="${px}" cy="${py}" r="${quiet ? 2 : 3}" fill="${colour}"/>`)
+  return `<polyline points="${joined}" fill="none" stroke="${colour}" stroke-width="${quiet ? 1.2 : 2}"${dash}/>${marks.join('')}`
 }
 
 function legend(series: readonly Series[], left: number): string {

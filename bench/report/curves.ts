@@ -1,6 +1,6 @@
 /** The bench's plots: fidelity over compute of every method, with fixed masks and fewer steps on the same axes. */
-import type { Row } from '../summary.ts'
-import { svg, type Chart, type Series } from './chart.ts'
+import { IDENTICAL, type Row } from '../summary.ts'
+import { svg, type Chart, type Point, type Series } from './chart.ts'
 
 /** Colours that stay apart for most kinds of colour blindness (Okabe and Ito), then further ones. */
 const COLOURS = [
@@ -21,17 +21,31 @@ const COLOURS = [
   '#542788',
 ]
 const MASK = '#555f6b'
-const FEWER = ['#9aa5b1', '#b08968', '#8fb08c', '#a99bc9']
+const FEWER = ['#8d99ae', '#c9a227', '#6a994e', '#9d79bc']
 
-type Measure = (row: Row) => number | null
+/** What is drawn over the share of the FLOPs; null leaves a row out. */
+interface Measure {
+  readonly of: (row: Row) => number | null
+  readonly higherIsBetter: boolean
+}
 
-function pointsOf(rows: readonly Row[], measure: Measure): Series['points'] {
-  return rows
-    .flatMap((row) => {
-      const value = measure(row)
-      return value === null ? [] : [[row.flopShare, value] as const]
+/** Identical pictures have no PSNR that could be drawn. */
+const PSNR: Measure = { of: ({ psnr }) => (psnr < IDENTICAL ? psnr : null), higherIsBetter: true }
+const TRUTH: Measure = { of: ({ truthL2 }) => truthL2, higherIsBetter: false }
+
+/** The results by rising compute, and of those the ones that none beats at no more compute. */
+function pointsOf(rows: readonly Row[], { of, higherIsBetter }: Measure): Pick<Series, 'points' | 'line'> {
+  const points = rows
+    .flatMap((row): Point[] => {
+      const value = of(row)
+      return value === null ? [] : [[row.flopShare, value]]
     })
     .sort(([a], [b]) => a - b)
+  const sign = higherIsBetter ? 1 : -1
+  const line = points.filter(
+    ([x, y], i) => !points.some(([ox, oy], k) => k !== i && ox <= x && sign * (oy - y) >= 0 && (ox < x || k < i)),
+  )
+  return { points, line }
 }
 
 const methodsOf = (rows: readonly Row[], role: Row['role']): readonly string[] => [
@@ -46,10 +60,10 @@ function rivals(rows: readonly Row[], measure: Measure): readonly Series[] {
       measure,
     )
   const masks = methodsOf(rows, 'mask').map((name): Series => {
-    return { name: `${name} (fixed)`, colour: MASK, dashed: true, quiet: true, points: of(name) }
+    return { name: `${name} (fixed)`, colour: MASK, dashed: true, quiet: true, ...of(name) }
   })
   const fewer = methodsOf(rows, 'fewer').map((name, i): Series => {
-    return { name, colour: FEWER[i % FEWER.length]!, dashed: true, quiet: true, points: of(name) }
+    return { name, colour: FEWER[i % FEWER.length]!, dashed: true, quiet: true, ...of(name) }
   })
   return [...masks, ...fewer]
 }
@@ -68,14 +82,13 @@ const X = 'share of the FLOPs computed'
 
 /** Everything on one pair of axes. */
 export function overview(rows: readonly Row[]): string {
-  const psnr: Measure = (row) => row.psnr
   return svg(
     [
       {
         title: 'Fidelity to the uncached run over compute (upper left is better)',
         x: X,
         y: 'PSNR, dB',
-        series: [...methodSeries(rows, psnr), ...rivals(rows, psnr)],
+        series: [...methodSeries(rows, PSNR), ...rivals(rows, PSNR)],
         width: 900,
         height: 480,
         legend: true,
@@ -87,9 +100,8 @@ export function overview(rows: readonly Row[]): string {
 
 /** One small chart per method, each with the same rivals. */
 export function byMethod(rows: readonly Row[]): string {
-  const psnr: Measure = (row) => row.psnr
-  const quiet = rivals(rows, psnr)
-  const charts = methodSeries(rows, psnr).map((one): Chart => {
+  const quiet = rivals(rows, PSNR)
+  const charts = methodSeries(rows, PSNR).map((one): Chart => {
     return { title: one.name, x: X, y: 'PSNR, dB', series: [one, ...quiet], width: 300, height: 240, legend: false }
   })
   return svg(charts, 3)
@@ -97,16 +109,15 @@ export function byMethod(rows: readonly Row[]): string {
 
 /** How far each run ends from where infinitely many steps would end: here the uncached run is no more than one of them. */
 export function truth(rows: readonly Row[]): string {
-  const measure: Measure = ({ truthL2 }) => truthL2
   const plain = rows.filter(({ role }) => role === 'uncached')
-  const reference: Series = { name: 'uncached', colour: '#111', points: pointsOf(plain, measure) }
+  const reference: Series = { name: 'uncached', colour: '#111', ...pointsOf(plain, TRUTH) }
   return svg(
     [
       {
         title: 'Distance to the converged solution over compute (lower left is better)',
         x: X,
         y: 'relative L2 of the final latent',
-        series: [reference, ...methodSeries(rows, measure), ...rivals(rows, measure)],
+        series: [reference, ...methodSeries(rows, TRUTH), ...rivals(rows, TRUTH)],
         width: 900,
         height: 480,
         legend: true,
