@@ -108,7 +108,10 @@ function reportRules({ eager }: Subject): void {
     const run = await runFake({ cache: eager, transformer, batch: 2 })
     expect(reuses(run)).toBe(true)
     expect(run.report.computedBlocks).toBeLessThan(run.report.totalBlocks)
-    expect(transformer.blockRows()).toBe(run.report.computedBlocks)
+    // A block of which only some modules ran counts for less than a block.
+    const inParts = transformer.runs.some(({ part }) => part.kind === 'blocks' && part.modules !== undefined)
+    if (inParts) expect(transformer.blockRows()).toBeGreaterThan(run.report.computedBlocks)
+    else expect(transformer.blockRows()).toBe(run.report.computedBlocks)
   })
 
   it('every evaluation of every sample and branch is answered once, and called what it was', async () => {
