@@ -161,5 +161,6 @@ export async function sample(given: SamplingRun): Promise<SamplingResult> {
         })
   const samples = opened ? await integrate(run, opened.denoise) : run.latent
   const seconds = (performance.now() - began) / 1000
-  return { samples, report: buildReport(plan, { seconds, totalFlops: opened?.totalFlops ?? 0 }, rows) }
+  const cautions = opened ? cache?.cautions?.(run.model.transformer.facts, factsOf(run)) : undefined
+  return { samples, report: buildReport(plan, { seconds, totalFlops: opened?.totalFlops ?? 0 }, rows, cautions) }
 }

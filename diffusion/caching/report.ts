@@ -25,8 +25,16 @@ function warningsFor(method: string, evaluations: number, rows: readonly ReportR
 /** What is known of a run besides its plan and its rows. */
 export type RunTotals = Pick<CacheReport, 'seconds' | 'totalFlops'>
 
-/** `rows` in order of evaluation, sample, branch; a plain run has nothing to warn of. */
-export function buildReport(plan: SamplingPlan, spent: RunTotals, rows: readonly ReportRow[]): CacheReport {
+/**
+ * `rows` in order of evaluation, sample, branch; a plain run has nothing to warn of. A method's own `cautions` come before what
+ * the rows give away.
+ */
+export function buildReport(
+  plan: SamplingPlan,
+  spent: RunTotals,
+  rows: readonly ReportRow[],
+  cautions: readonly string[] = [],
+): CacheReport {
   return {
     ...plan,
     ...spent,
@@ -34,6 +42,6 @@ export function buildReport(plan: SamplingPlan, spent: RunTotals, rows: readonly
     computedBlocks: rows.reduce((sum, row) => sum + row.blocks, 0),
     totalBlocks: plan.evaluations * plan.samples * plan.branches.length * plan.depth,
     computedFlops: rows.reduce((sum, row) => sum + row.flops, 0),
-    warnings: plan.method === null ? [] : warningsFor(plan.method, plan.evaluations, rows),
+    warnings: plan.method === null ? [] : [...cautions, ...warningsFor(plan.method, plan.evaluations, rows)],
   }
 }
