@@ -121,6 +121,9 @@ const paper: Rules = {
   },
 }
 
+/** The code drops the fraction of a timestep; 719.9999999, as division leaves it, is 720. */
+const whole = (timestep: number): number => Math.floor(timestep + 1e-6)
+
 /** Timesteps at which the released code computes the feed-forwards that serve the next evaluations, and how many it serves. */
 const MLP_TIMESTEPS = [720, 640, 560, 480, 400]
 const MLP_SERVED = 2
@@ -131,7 +134,7 @@ const MLP_BLOCKS = 5
  * code looks the listed numbers up among the run's timesteps, which are multiples of 20 there and hardly ever elsewhere.)
  */
 function mlpServed({ index }: Call, timesteps: readonly number[]): boolean {
-  const places = MLP_TIMESTEPS.map((listed) => timesteps.findIndex((time) => time <= listed))
+  const places = MLP_TIMESTEPS.map((listed) => timesteps.findIndex((time) => whole(time) <= listed))
   const computed = places.some((place) => place === index)
   return !computed && places.some((place) => place >= 0 && index > place && index <= place + MLP_SERVED)
 }
@@ -139,8 +142,7 @@ function mlpServed({ index }: Call, timesteps: readonly number[]): boolean {
 const official: Rules = {
   forcing: unforced,
   broadcasts(depth) {
-    // The code drops the fraction of the timestep and leaves out both ends.
-    const between = ({ timestep }: Call): boolean => Math.trunc(timestep) > 100 && Math.trunc(timestep) < 800
+    const between = ({ timestep }: Call): boolean => whole(timestep) > 100 && whole(timestep) < 800
     return [
       { kind: 'attn', blocks: depth, reuses: every(2, between) },
       { kind: 'temporal', blocks: depth, reuses: every(3, between) },
