@@ -1,5 +1,5 @@
 /** Which calibration a method uses: one from a link or a widget, or a table of this folder's, by model. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { UnmetNeedsError, type RunFacts } from '../../../diffusion/caching/contract.ts'
@@ -16,7 +16,7 @@ export interface Table<C extends Calibration, Official, Paper> {
   readonly calibration: C
 }
 
-/** Reads `tables/<folder>/*.json`: a new model is one new file there. Throws for a file that does not fit its schema. */
+/** Reads `tables/<folder>/*.json`, none where there is no such folder: a new model is one new file there. Throws for a file that does not fit its schema. */
 export function readTables<C extends Calibration, Official, Paper>(
   folder: string,
   schemas: {
@@ -31,7 +31,9 @@ export function readTables<C extends Calibration, Official, Paper>(
     paper: schemas.paper.nullable().default(null),
     calibration: schemas.calibration,
   })
-  const files = readdirSync(join(FOLDER, folder)).filter((file) => file.endsWith('.json'))
+  // A folder that has no file yet is not in a fresh checkout.
+  const names = existsSync(join(FOLDER, folder)) ? readdirSync(join(FOLDER, folder)) : []
+  const files = names.filter((file) => file.endsWith('.json'))
   return files.sort().map((file) => {
     const parsed = schema.safeParse(JSON.parse(readFileSync(join(FOLDER, folder, file), 'utf8')))
     if (!parsed.success) throw new Error(`tables/${folder}/${file}: ${z.prettifyError(parsed.error)}`)
