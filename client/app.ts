@@ -9,6 +9,7 @@ import { Runs } from './model/runs.ts'
 import { toPrompt } from './model/to-prompt.ts'
 import { isWorkflow, parseWorkflow } from './model/workflow.ts'
 import { fromPrompt } from './model/from-prompt.ts'
+import { Reports } from './reports.ts'
 import { Shelf } from './shelf.ts'
 
 /** A line for the log and, while it is new, for the toast. */
@@ -43,6 +44,7 @@ export class App extends EventTarget {
   readonly runs = new Runs()
   readonly editor: Editor
   readonly shelf: Shelf
+  readonly reports = new Reports(this)
   connection: Connection = 'connecting'
   queue: Queue = { running: [], pending: [] }
   history: readonly HistoryItem[] = []
@@ -135,7 +137,7 @@ export class App extends EventTarget {
     try {
       do {
         this.stale = false
-        ;[this.queue, this.history] = await Promise.all([http.readQueue(), http.readHistory()])
+        ;[this.queue, this.history] = await Promise.all([http.readQueue(), http.readHistory(), this.reports.refresh()])
         // `stale` is set by calls made during the await.
       } while (this.stale as boolean)
     } finally {
@@ -174,6 +176,7 @@ export class App extends EventTarget {
       case 'executed':
       case 'progress_state':
       case 'heddle.cache':
+      case 'heddle.sampled':
       case 'other':
         break
     }
@@ -215,6 +218,7 @@ export class App extends EventTarget {
   /** Queues the workflow as it stands; faults go onto the nodes that caused them. */
   async run(): Promise<void> {
     this.runs.clearFaults()
+    this.reports.close()
     this.faults = []
     const file = this.editor.file()
     const prompt = toPrompt(this.editor.workflow(), this.types)
@@ -253,6 +257,7 @@ export class App extends EventTarget {
   open(json: unknown, name: string, stored: 'own' | 'shipped' | 'none' = 'none'): void {
     const workflow = isWorkflow(json) ? parseWorkflow(json) : fromPrompt(json, this.types)
     this.editor.open(workflow)
+    this.reports.close()
     this.faults = []
     this.progress = null
     this.shelf.opened(name, stored)
@@ -267,6 +272,14 @@ export class App extends EventTarget {
     this.update()
   }
 
+  /** Writes the values that a node proposes into the nodes before it. */
+  adopt(id: string): void {
+    const node = this.editor.node(id)
+    const titles = node ? this.editor.commands.adopt(node, this.runs.of(id).proposals) : []
+    if (titles.length > 0) this.note('info', `Written into ${titles.join(', ')}.`)
+    else this.note('error', 'No field takes the value: it is filled by a wire, or the node is gone.')
+  }
+
   view(files: readonly FileReference[], index: number): void {
     this.viewer = files.length > 0 ? { files, index } : null
     this.update()
@@ -275,14 +288,5 @@ export class App extends EventTarget {
   closeViewer(): void {
     this.viewer = null
     this.update()
-  }
-
-  /** The threshold that the caching node before a sampler compares with, if it has one. */
-  thresholdFor(nodeId: string): number | null {
-    const node = this.editor.node(nodeId)
-    const slot = node?.inputs.find((input) => input.type === 'CACHE' && input.link !== null)
-    const link = this.editor.workflow().links.find((candidate) => candidate.id === slot?.link)
-    const value = link ? this.editor.node(String(link.from))?.values.literals.get('threshold') : undefined
-    return typeof value === 'number' ? value : null
   }
 }

@@ -13,13 +13,21 @@ const id = z.union([z.string(), z.number()]).transform(String)
 const promptId = z.string()
 const message = <T extends string, D extends z.ZodType>(type: T, data: D) => z.object({ type: z.literal(type), data })
 
+/** Values that a node proposes for the fields of the node at one of its inputs. */
+const proposal = z.object({
+  input: z.string(),
+  values: z.record(z.string(), z.union([z.number(), z.string(), z.boolean()])),
+})
+export type Proposal = z.infer<typeof proposal>
+
 /** Outputs of a node that clients can show; other keys are dropped. */
 export const nodeOutput = z.object({
+  heddle_settings: z.array(proposal).optional().catch(undefined),
   images: z.array(fileReference).optional().catch(undefined),
   text: z.array(z.coerce.string()).optional().catch(undefined),
 })
 
-const reportRow = z
+export const reportRow = z
   .object({
     evaluation: z.number().int().min(0),
     sample: z.number().int().min(0),
@@ -43,6 +51,25 @@ const reportRow = z
     ...(gain == null ? {} : { gain }),
     ...(forced == null ? {} : { forced }),
   }))
+
+/** What is known of a sampling run before its rows; `index` counts the runs of one node in one prompt. */
+export const samplingPlan = z.object({
+  index: z.number().int().min(0).default(0),
+  evaluations: z.number().int().min(0).max(100_000),
+  depth: z.number().int().min(1),
+  method: z
+    .string()
+    .nullish()
+    .transform((v) => v ?? null),
+  params: z.record(z.string(), z.unknown()).default({}),
+})
+
+/** The sums of a run that has ended. */
+export const samplingEnd = z.object({
+  seconds: z.number().min(0),
+  totalFlops: z.number().min(0).default(0),
+  warnings: z.array(z.string()).default([]),
+})
 
 const event = z.discriminatedUnion('type', [
   message(
@@ -86,16 +113,13 @@ const event = z.discriminatedUnion('type', [
     z.object({
       prompt_id: promptId,
       node: id,
-      run: z.object({
-        evaluations: z.number().int().min(1).max(100_000),
-        depth: z.number().int().min(1),
-        method: z
-          .string()
-          .nullish()
-          .transform((v) => v ?? null),
-      }),
+      run: samplingPlan,
       rows: z.array(reportRow),
     }),
+  ),
+  message(
+    'heddle.sampled',
+    samplingEnd.extend({ prompt_id: promptId, node: id, index: z.number().int().min(0).default(0) }),
   ),
   message('heddle.warning', z.object({ prompt_id: promptId.nullish(), node: id.nullish(), message: z.string() })),
 ])

@@ -25,7 +25,8 @@ async function request(path: string, init?: RequestInit): Promise<Response> {
   }
 }
 
-async function get(path: string): Promise<unknown> {
+/** The JSON of a GET; throws RequestError when there is none. */
+export async function getJson(path: string): Promise<unknown> {
   const response = await request(path)
   if (!response.ok)
     throw new RequestError(`${path} answered ${response.status} ${response.statusText}.`, response.status)
@@ -53,7 +54,7 @@ export function viewUrl(file: FileReference, preview = false): string {
   return `${API}/view?${query.toString()}`
 }
 
-export const objectInfo = (): Promise<unknown> => get('/object_info')
+export const objectInfo = (): Promise<unknown> => getJson('/object_info')
 
 // --- prompts ---------------------------------------------------------------
 
@@ -137,7 +138,7 @@ export interface Queue {
 }
 
 export async function readQueue(): Promise<Queue> {
-  const { queue_running: running, queue_pending: pending } = queueAnswer.parse(await get('/queue'))
+  const { queue_running: running, queue_pending: pending } = queueAnswer.parse(await getJson('/queue'))
   return { running, pending: pending.sort((a, b) => a.number - b.number) }
 }
 
@@ -195,7 +196,7 @@ function historyItem(id: string, entry: z.infer<typeof historyEntry>): HistoryIt
 
 /** The newest finished prompts, newest first. */
 export async function readHistory(most = 64): Promise<HistoryItem[]> {
-  const entries = z.record(z.string(), historyEntry).parse(await get(`/history?max_items=${most}`))
+  const entries = z.record(z.string(), historyEntry).parse(await getJson(`/history?max_items=${most}`))
   return Object.entries(entries)
     .map(([id, entry]) => historyItem(id, entry))
     .reverse()

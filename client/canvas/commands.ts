@@ -1,4 +1,5 @@
 /** What a person can do to the graph: add, copy, paste, mute, bypass, group, delete. Each ends in one step of undo. */
+import type { Proposal } from '../api/events.ts'
 import type { NodeType, NodeTypes } from '../model/node-types.ts'
 import { parseJson, stringifyJson } from '../model/json.ts'
 import { reconcile } from '../model/reconcile.ts'
@@ -73,6 +74,20 @@ export class Commands {
     const all = nodes.every((node) => node.mode === mode)
     for (const node of nodes) node.mode = all ? 0 : mode
     this.done()
+  }
+
+  /** Writes proposed values into the fields of the nodes at a node's inputs; returns the titles of those that took some. */
+  adopt(node: GraphNode, proposals: readonly Proposal[]): string[] {
+    const taken = proposals.flatMap(({ input, values }) => {
+      const link = this.surface.graph.links[node.inputs.find(({ name }) => name === input)?.link ?? -1]
+      const before = link && this.surface.graph.getNodeById(link.origin_id)
+      if (!(before instanceof GraphNode)) return []
+      const known = Object.entries(values).filter(([name]) => before.values.literals.has(name) && !before.linked(name))
+      for (const [name, value] of known) before.values.literals.set(name, value)
+      return known.length > 0 ? [before.title] : []
+    })
+    if (taken.length > 0) this.done()
+    return taken
   }
 
   collapse(nodes: readonly GraphNode[] = this.selected): void {

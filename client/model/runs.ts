@@ -1,5 +1,5 @@
 /** What a run did to each node: filled from the server's events, read by the canvas and the panels. */
-import type { FileReference, ServerEvent } from '../api/events.ts'
+import type { FileReference, Proposal, ServerEvent } from '../api/events.ts'
 import { addRows, type WeaveRun } from './weave.ts'
 
 export interface NodeFault {
@@ -17,6 +17,8 @@ export interface NodeRun {
   warnings: string[]
   images: readonly FileReference[]
   texts: readonly string[]
+  /** Values that the node proposes for the nodes before it. */
+  proposals: readonly Proposal[]
   weave: WeaveRun | null
   /** Prompt that the weave belongs to. */
   weavePrompt: string | null
@@ -32,6 +34,7 @@ const fresh = (): NodeRun => ({
   warnings: [],
   images: [],
   texts: [],
+  proposals: [],
   weave: null,
   weavePrompt: null,
   startedAt: null,
@@ -55,6 +58,11 @@ export class Runs {
     let run = this.byId.get(key)
     if (!run) this.byId.set(key, (run = fresh()))
     return run
+  }
+
+  /** Nodes that have sampled. */
+  get samplers(): string[] {
+    return [...this.byId].flatMap(([id, run]) => (run.weave ? [id] : []))
   }
 
   /** Forgets everything: another workflow was opened. */
@@ -102,6 +110,9 @@ export class Runs {
       case 'heddle.cache':
         this.weave(event.data)
         break
+      case 'heddle.sampled':
+        this.sampled(event.data)
+        break
       case 'heddle.warning':
         if (event.data.node != null) this.warn(event.data.node, event.data.message)
         break
@@ -142,16 +153,23 @@ export class Runs {
     const run = this.of(id)
     if (output.images) run.images = output.images
     if (output.text) run.texts = output.text
+    run.proposals = output.heddle_settings ?? []
   }
 
   private weave(data: Extract<ServerEvent, { type: 'heddle.cache' }>['data']): void {
     const run = this.of(data.node)
-    const { evaluations, depth, method } = data.run
-    const same = run.weave !== null && run.weavePrompt === data.prompt_id
-    const before = same ? run.weave!.rows : []
-    run.weave = addRows({ evaluations, depth, method, rows: before }, data.rows)
+    const before = run.weavePrompt === data.prompt_id && run.weave?.index === data.run.index ? run.weave.rows : []
+    run.weave = addRows({ ...data.run, rows: before, end: null }, data.rows)
     run.weavePrompt = data.prompt_id
     this.latestWeave = shownNode(data.node)
+  }
+
+  /** The sums of a run whose rows came before. */
+  private sampled(data: Extract<ServerEvent, { type: 'heddle.sampled' }>['data']): void {
+    const run = this.of(data.node)
+    if (!run.weave || run.weavePrompt !== data.prompt_id || run.weave.index !== data.index) return
+    const { seconds, totalFlops, warnings } = data
+    run.weave = { ...run.weave, end: { seconds, totalFlops, warnings } }
   }
 
   private warn(id: string, message: string): void {

@@ -9,7 +9,22 @@ export interface WeaveRun {
   /** Blocks of the model. */
   readonly depth: number
   readonly method: string | null
+  /** The method's settings. */
+  readonly params: Readonly<Record<string, unknown>>
+  /** Which of the node's runs in its prompt this is, from 0. */
+  readonly index: number
   readonly rows: readonly WeaveRow[]
+  /** Null while it runs, and for ever when it was cut short. */
+  readonly end: RunEnd | null
+}
+
+/** What is known once a run has ended. */
+export interface RunEnd {
+  /** Wall-clock time of the sampler. */
+  readonly seconds: number
+  /** Estimated operations of a plain run; 0 where the model cannot tell. */
+  readonly totalFlops: number
+  readonly warnings: readonly string[]
 }
 
 /** A thread: the cells of one sample and guidance branch, left to right. */
@@ -42,6 +57,10 @@ export interface Totals {
   readonly blocks: number
   /** Blocks that a plain run would have needed for the rows so far. */
   readonly plain: number
+  /** Modules computed, by kind; a plain run computes one of each kind a block. */
+  readonly modules: Readonly<Record<string, number>>
+  /** Estimated operations computed. */
+  readonly flops: number
   readonly seconds: number
 }
 
@@ -111,6 +130,19 @@ export function cells(
   )
 }
 
+function modulesOf(rows: readonly WeaveRow[]): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const row of rows)
+    for (const [kind, count] of Object.entries(row.modules)) sums[kind] = (sums[kind] ?? 0) + count
+  return sums
+}
+
+/** What the drift is compared with, as the method was set; null where it has no threshold. */
+export function thresholdOf({ params }: WeaveRun): number | null {
+  const value = params['threshold']
+  return typeof value === 'number' && value > 0 ? value : null
+}
+
 /** Counts of a run so far. */
 export function totals(run: WeaveRun): Totals {
   const count = (decision: WeaveRow['decision']): number => run.rows.filter((row) => row.decision === decision).length
@@ -122,6 +154,8 @@ export function totals(run: WeaveRun): Totals {
     partial: count('partial'),
     blocks: run.rows.reduce((sum, row) => sum + row.blocks, 0),
     plain: run.rows.length * run.depth,
+    modules: modulesOf(run.rows),
+    flops: run.rows.reduce((sum, row) => sum + row.flops, 0),
     seconds: run.rows.reduce((sum, row) => sum + row.milliseconds, 0) / 1000,
   }
 }

@@ -2,6 +2,7 @@
 import { css, html, nothing, type TemplateResult } from 'lit'
 import type { HistoryItem } from '../api/http.ts'
 import { viewUrl } from '../api/http.ts'
+import { summaryText } from '../reports.ts'
 import { controls, duration, Panel } from './panel.ts'
 
 const OUTCOME = { success: '', error: 'Failed', cancelled: 'Cancelled' } as const
@@ -61,6 +62,12 @@ export class Gallery extends Panel {
     `,
   ]
 
+  /** Shows the reports of a result in the panel beside this one. */
+  private async report(promptId: string): Promise<void> {
+    await this.app.reports.open(promptId)
+    this.dispatchEvent(new CustomEvent('tab', { detail: 'report', bubbles: true, composed: true }))
+  }
+
   private pictures(item: HistoryItem): TemplateResult {
     const files = item.images.map(({ file }) => file)
     return html`<div class="pictures ${files.length === 1 ? 'single' : ''}">
@@ -80,12 +87,25 @@ export class Gallery extends Panel {
   private run(item: HistoryItem): TemplateResult {
     const { app } = this
     const time = item.seconds === null ? '' : duration(item.seconds)
+    const reports = app.reports.summaries.get(item.id) ?? []
+    const saved = [...new Set(reports.map(summaryText))].filter(Boolean).join(', ')
     return html`<article class="run" data-prompt=${item.id} data-outcome=${item.outcome}>
       ${item.images.length > 0 ? this.pictures(item) : nothing}
       <div class="line">
         <span class=${item.outcome === 'error' ? 'error' : 'dim'}
-          >${[OUTCOME[item.outcome], item.error ?? '', time].filter(Boolean).join(' · ') || 'Nothing to show'}</span
+          >${[OUTCOME[item.outcome], item.error ?? '', time, saved].filter(Boolean).join(' · ') || 'Nothing to show'}</span
         >
+        ${
+          reports.length === 0
+            ? nothing
+            : html`<button
+                class="plain"
+                title="What the sampling runs of this result computed"
+                @click=${() => app.attempt(() => this.report(item.id))}
+              >
+                Report
+              </button>`
+        }
         ${
           item.workflow === undefined
             ? nothing

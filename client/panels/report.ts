@@ -1,12 +1,26 @@
-/** The cache report: the weave large, the drift against its threshold, and what was saved. */
-import { css, html, nothing, svg, type SVGTemplateResult, type TemplateResult } from 'lit'
-import { cells, COLORS, inWords, threads, totals, type Cell, type WeaveRun } from '../model/weave.ts'
+/** The cache report: the weave large, drift against its threshold, time per step, and what was saved; live or of a finished prompt. */
+import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from 'lit'
 import { driftChart } from '../model/drift-chart.ts'
+import { timeChart } from '../model/time-chart.ts'
+import {
+  cells,
+  COLORS,
+  inWords,
+  threads,
+  thresholdOf,
+  totals,
+  type Cell,
+  type Totals,
+  type WeaveRun,
+} from '../model/weave.ts'
+import type { Choice } from '../reports.ts'
 import { controls, duration, Panel } from './panel.ts'
+import { reportStyles } from './report-styles.ts'
 
 const WIDTH = 304
 const THREAD = 46
 const CHART = 110
+const TIME = 64
 
 const LEGEND = [
   ['full', 'full: every block'],
@@ -16,12 +30,23 @@ const LEGEND = [
 ] as const
 
 const number = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))
+const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(0)} %`
+
+/** Operations in a unit that keeps them short. */
+function operations(flops: number): string {
+  const units = ['FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP']
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, flops)) / 3)))
+  return `${number(flops / 1000 ** power)} ${units[power]!}`
+}
 
 function cellTitle({ row, evaluation, thread }: Cell, depth: number): string {
   if (!row) return `Step ${evaluation + 1}, ${thread.label}: not yet`
+  const kinds = Object.entries(row.modules)
   const parts = [
     `Step ${evaluation + 1}, ${thread.label}: ${row.decision}${row.forced === undefined ? '' : ` (${row.forced})`}`,
-    `${row.blocks} of ${depth} blocks, ${row.milliseconds.toFixed(0)} ms`,
+    `${number(row.blocks)} of ${depth} blocks, ${row.milliseconds.toFixed(0)} ms`,
+    ...(kinds.length === 0 ? [] : [`modules: ${kinds.map(([kind, count]) => `${kind} ${number(count)}`).join(', ')}`]),
+    ...(row.flops === 0 ? [] : [operations(row.flops)]),
     `sigma ${number(row.sigma)}`,
     ...(row.drift === undefined ? [] : [`drift ${number(row.drift)}`]),
     ...(row.accumulated === undefined ? [] : [`accumulated ${number(row.accumulated)}`]),
@@ -31,74 +56,7 @@ function cellTitle({ row, evaluation, thread }: Cell, depth: number): string {
 }
 
 export class Report extends Panel {
-  static override styles = [
-    controls,
-    css`
-      :host {
-        display: block;
-        padding: 14px 16px;
-      }
-      h2 {
-        margin: 0 0 2px;
-        font-size: 15px;
-      }
-      h3 {
-        margin: 18px 0 6px;
-        font-size: 13px;
-        font-weight: 600;
-        color: var(--label);
-      }
-      svg {
-        display: block;
-        width: 100%;
-        height: auto;
-        overflow: visible;
-      }
-      .threads {
-        font-size: 12px;
-        color: var(--dim);
-      }
-      dl {
-        display: grid;
-        grid-template-columns: 1fr auto;
-        gap: 5px 12px;
-        margin: 14px 0 0;
-        font-size: 13px;
-      }
-      dt {
-        color: var(--label);
-      }
-      dd {
-        margin: 0;
-        font-variant-numeric: tabular-nums;
-      }
-      .legend {
-        display: flex;
-        flex-wrap: wrap;
-        gap: 4px 14px;
-        margin: 10px 0 0;
-        padding: 0;
-        list-style: none;
-        font-size: 12px;
-        color: var(--label);
-      }
-      .legend i {
-        display: inline-block;
-        width: 10px;
-        height: 10px;
-        margin-right: 6px;
-        border-radius: 2px;
-      }
-      text {
-        fill: var(--dim);
-        font: 10.5px var(--font);
-      }
-      .hit:hover {
-        stroke: #fff8;
-        stroke-width: 1;
-      }
-    `,
-  ]
+  static override styles = [controls, reportStyles]
 
   private cell(cell: Cell, depth: number): SVGTemplateResult {
     const filled = cell.height * cell.share
@@ -128,11 +86,13 @@ export class Report extends Panel {
     `
   }
 
-  private drift(run: WeaveRun, threshold: number | null): TemplateResult | typeof nothing {
+  private drift(run: WeaveRun): TemplateResult | typeof nothing {
+    const threshold = thresholdOf(run)
     const chart = driftChart(run, threshold, { width: WIDTH, height: CHART })
     if (!chart) return nothing
-    return html`<h3>Accumulated drift${threshold === null ? '' : ` against the threshold ${threshold}`}</h3>
-      <svg viewBox="0 0 ${WIDTH} ${CHART + 4}" role="img" aria-label="Drift by step">
+    const what = run.rows.some((row) => row.accumulated !== undefined) ? 'Accumulated drift' : 'Drift'
+    return html`<h3>${what}${threshold === null ? '' : ` against the threshold ${threshold}`}</h3>
+      <svg class="drift" viewBox="0 0 ${WIDTH} ${CHART + 4}" role="img" aria-label="Drift by step">
         ${
           chart.line === null
             ? nothing
@@ -145,36 +105,91 @@ export class Report extends Panel {
       </svg>`
   }
 
+  private time(run: WeaveRun): TemplateResult | typeof nothing {
+    const chart = timeChart(run, { width: WIDTH, height: TIME })
+    if (!chart) return nothing
+    return html`<h3>Time per step</h3>
+      <svg class="time" viewBox="0 0 ${WIDTH} ${TIME + 2}" role="img" aria-label="Milliseconds by step">
+        ${chart.bars.map((bar) => svg`<rect x=${bar.x} y=${bar.y} width=${bar.width} height=${bar.height} fill=${bar.color}><title>${bar.title}</title></rect>`)}
+        <text x="0" y="9">${number(chart.top)} ms</text>
+      </svg>`
+  }
+
+  private figures(run: WeaveRun, t: Totals): TemplateResult {
+    const flops = run.end?.totalFlops ?? 0
+    const line = (name: string, value: string) =>
+      html`<dt>${name}</dt>
+        <dd>${value}</dd>`
+    return html`<dl>
+      ${line('Skipped', `${t.skipped} of ${t.rows}`)}
+      ${t.partial > 0 ? line('Partial', `${t.partial} of ${t.rows}`) : nothing}
+      ${line('Blocks computed', `${number(t.blocks)} of ${t.plain} (${share(t.blocks, Math.max(1, t.plain))})`)}
+      ${Object.entries(t.modules).map(([kind, count]) => line(`Modules: ${kind}`, `${number(count)} of ${t.plain}`))}
+      ${flops > 0 ? line('Operations', `${operations(t.flops)} of ${operations(flops)} (${share(t.flops, flops)})`) : nothing}
+      ${line('Saving in blocks', t.blocks > 0 ? `${(t.plain / t.blocks).toFixed(2)}×` : '–')}
+      ${line('Time in the model', duration(t.seconds))}
+      ${run.end ? line('Time of the sampler', duration(run.end.seconds)) : nothing}
+    </dl>`
+  }
+
+  /** Which run is shown, where there are several, and the way back from a finished prompt's. */
+  private source(all: readonly Choice[], shown: Choice | null): TemplateResult {
+    const { reports } = this.app
+    return html`${
+      reports.isStored
+        ? html`<p class="source">
+            A finished result.
+            <button @click=${() => reports.close()}>Back to the open workflow</button>
+          </p>`
+        : nothing
+    }${
+      all.length > 1
+        ? html`<select
+            aria-label="Sampling run"
+            @change=${(event: Event) => reports.choose((event.target as HTMLSelectElement).value)}
+          >
+            ${all.map(({ key, label }) => html`<option value=${key} ?selected=${key === shown?.key}>${label}</option>`)}
+          </select>`
+        : nothing
+    }`
+  }
+
+  /** What the node itself says, and the values that it proposes. */
+  private words(node: string): TemplateResult {
+    const { texts, proposals } = this.app.runs.of(node)
+    const values = proposals.flatMap((one) =>
+      Object.entries(one.values).map(([name, value]) => `${name} ${String(value)}`),
+    )
+    return html`${values.length > 0 ? html`<button class="adopt primary" @click=${() => this.app.adopt(node)}>Write ${values.join(', ')} into the workflow</button>` : nothing}
+    ${texts.length > 0 ? html`<pre tabindex="0">${texts.join('\n')}</pre>` : nothing}`
+  }
+
   override render(): TemplateResult {
-    const id = this.app.runs.latestWeave
-    const run = id === null ? null : this.app.runs.of(id).weave
-    if (id === null || !run)
-      return html`<p class="empty">
-        The weave of a sampling run appears here: which blocks of the model each step really computed.
-      </p>`
-    const t = totals(run)
-    const share = t.plain > 0 ? t.blocks / t.plain : 1
-    const shown = LEGEND.filter(([decision]) => run.rows.some((row) => row.decision === decision))
+    const { choices, shown } = this.app.reports
+    if (!shown)
+      return html`${this.source(choices, shown)}
+        <p class="empty">
+          ${
+            this.app.reports.isStored
+              ? 'Nothing was sampled for this result: its samples were kept from an earlier one.'
+              : 'The weave of a sampling run appears here: which blocks of the model each step really computed.'
+          }
+        </p>`
+    const { run, node, label } = shown
+    const legend = LEGEND.filter(([decision]) => run.rows.some((row) => row.decision === decision))
     return html`
+      ${this.source(choices, shown)}
       <h2>${run.method ?? 'No cache'}</h2>
-      <div class="dim">${this.app.titleOf(id)} · ${run.evaluations} evaluations · ${run.depth} blocks</div>
+      <div class="dim">${label} · ${run.evaluations} evaluations · ${run.depth} blocks</div>
+      ${run.end?.warnings.map((warning) => html`<p class="warning" role="note">${warning}</p>`)}
+      ${node === null ? nothing : this.words(node)}
       <h3>Weave</h3>
       ${this.weave(run)}
       <ul class="legend">
-        ${shown.map(([decision, label]) => html`<li><i style="background:${COLORS[decision]}"></i>${label}</li>`)}
+        ${legend.map(([decision, text]) => html`<li><i style="background:${COLORS[decision]}"></i>${text}</li>`)}
         ${run.rows.some((row) => row.forced !== undefined) ? html`<li>• forced</li>` : nothing}
       </ul>
-      ${this.drift(run, this.app.thresholdFor(id))}
-      <dl>
-        <dt>Skipped</dt>
-        <dd>${t.skipped} of ${t.rows}</dd>
-        <dt>Blocks computed</dt>
-        <dd>${t.blocks} of ${t.plain} (${(share * 100).toFixed(0)} %)</dd>
-        <dt>Saving in blocks</dt>
-        <dd>${t.blocks > 0 ? `${(t.plain / t.blocks).toFixed(2)}×` : '–'}</dd>
-        <dt>Time in the model</dt>
-        <dd>${duration(t.seconds)}</dd>
-      </dl>
+      ${this.drift(run)} ${this.time(run)} ${this.figures(run, totals(run))}
     `
   }
 }

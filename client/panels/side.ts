@@ -110,6 +110,14 @@ export class Side extends Panel {
 
   private tab: Tab = 'results'
 
+  constructor() {
+    super()
+    this.addEventListener('tab', (event) => {
+      const asked = TABS.find(([tab]) => tab === (event as CustomEvent<unknown>).detail)
+      if (asked) this.show(asked[0])
+    })
+  }
+
   show(tab: Tab): void {
     this.tab = tab
     this.removeAttribute('closed')

@@ -118,6 +118,7 @@ export default defineNode({
       {
         ...{ slow, fast, target, round, grows: goal.grows, tolerance: goal.tolerance, maxRuns: values.max_runs },
         first: aiming ? await aim(target, round(slow), round(fast)) : Math.min(high, Math.max(low, knob.value)),
+        alike: async (a, b) => (await guide.speedUp(a)) === (await guide.speedUp(b)),
         // What was measured says how far the prediction is off.
         ...(aiming && {
           guess: async (a, b, last) => aim((target * (await guide.speedUp(last.value))) / last.score, a, b),

@@ -87,7 +87,7 @@ describe('CacheWhatIf', () => {
     expect(shares).toEqual([...shares].sort((a, b) => b - a))
     const [predicted, real] = [read.predictedThere!.decisions, read.real!.decisions]
     const parted = ['0 cond', '0 uncond'].map((key) =>
-      [...real[key]!].findIndex((letter, i) => letter !== predicted[key]![i]),
+      Array.from(real[key]!).findIndex((letter, i) => letter !== predicted[key]![i]),
     )
     const first = Math.min(...parted.map((at) => (at < 0 ? Infinity : at)))
     expect(read.firstDivergence?.evaluation ?? Infinity).toBe(first)
@@ -254,6 +254,14 @@ describe('search', () => {
     expect(tried).toEqual([2, 3.005])
     const { best } = await on(options({ guess: () => Promise.resolve(99) }), (value) => value)
     expect(best.value).toBeCloseTo(3, 0)
+  })
+
+  it('tries one of several values that are expected to be the same run', async () => {
+    const steps = (value: number) => Math.floor(value / 4)
+    const alike = (a: number, b: number) => Promise.resolve(steps(a) === steps(b))
+    const { tried, best, met } = await on(options({ target: 1, tolerance: 0, fast: 16, first: 15, alike }), steps)
+    expect(new Set(tried.map(steps)).size).toBe(tried.length)
+    expect([met, steps(best.value)]).toEqual([true, 1])
   })
 
   it('takes pictures that are identical for met', async () => {

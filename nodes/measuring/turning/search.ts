@@ -23,6 +23,8 @@ export interface Search {
   readonly round: (value: number) => number
   /** Where to look next between two values, if the caller knows better than halving. */
   readonly guess?: (slow: number, fast: number, last: Trial) => Promise<number | null>
+  /** Whether the caller expects the same run at two values: then only one of them is tried. */
+  readonly alike?: (a: number, b: number) => Promise<boolean>
 }
 
 export interface Found<T extends Trial> {
@@ -78,14 +80,24 @@ interface Bracket {
   readonly end: number
 }
 
-/** The next value to try, or null when nothing untried is left. */
-async function next(s: Search, { slow, fast, end }: Bracket, last: Trial, tried: ReadonlyMap<number, Trial>) {
-  if (Math.abs(fast - slow) <= NARROW * Math.max(Math.abs(slow), Math.abs(fast))) return null
+/** The next value to try, or null when nothing untried is left that could come out differently. */
+async function next(s: Search, bracket: Bracket, last: Trial, tried: ReadonlyMap<number, Trial>) {
+  let { slow, fast } = bracket
+  const { end } = bracket
+  const alike = async (a: number, b: number): Promise<boolean> => (await s.alike?.(a, b)) ?? false
+  const isNarrow = (): boolean => Math.abs(fast - slow) <= NARROW * Math.max(Math.abs(slow), Math.abs(fast))
   const inside = (value: number): boolean => (value - slow) * (value - fast) < 0 && !tried.has(value)
+  if (isNarrow()) return null
   const guessed = (await s.guess?.(slow, fast, last)) ?? null
   if (guessed !== null && inside(s.round(guessed))) return s.round(guessed)
   // Before halving towards an end for ever, see whether the target is in the range at all.
-  if ((end === slow || end === fast) && !tried.has(end)) return end
-  const middle = s.round(between(slow, fast))
-  return inside(middle) ? middle : null
+  if ((end === slow || end === fast) && !tried.has(end)) return (await alike(end, last.value)) ? null : end
+  while (!isNarrow()) {
+    const middle = s.round(between(slow, fast))
+    if (!inside(middle)) return null
+    if (await alike(middle, slow)) slow = middle
+    else if (await alike(middle, fast)) fast = middle
+    else return middle
+  }
+  return null
 }
