@@ -102,26 +102,29 @@ def share(count):
     return round(count[0] / count[1], 4) if count and count[1] else None
 
 
-def report(drawn, rendered):
-    """JSON of both tallies side by side: agreement on sampled pictures, and on renders, where it would be 1 but for the classifier."""
-    (attributes, numbers), (own_attributes, own_numbers) = drawn, rendered
+def report(drawn, rendered, decoded):
+    """JSON of the tallies side by side: agreement on sampled pictures, and on renders before and after the autoencoder, where
+    all would be right but for the classifier."""
+    (attributes, numbers), (on_renders, n_renders), (on_decoded, n_decoded) = drawn, rendered, decoded
     return {
-        "overall": share(numbers["all"]), "overall_on_renders": share(own_numbers["all"]),
-        "attributes": {k: {"asked": c[1], "agree": share(c), "agree_on_renders": share(own_attributes.get(k))}
-                       for k, c in sorted(attributes.items())},
-        "numbers": {k: {"captions": c[3], "asked": c[1], "agree": share(c), "agree_on_renders": share(own_numbers.get(k)),
-                        "all_right": share([c[2], c[3]])} for k, c in sorted(numbers.items())},
+        "overall": share(numbers["all"]), "overall_on_renders": share(n_renders["all"]), "overall_on_decoded": share(n_decoded["all"]),
+        "attributes": {k: {"asked": c[1], "agree": share(c), "agree_on_renders": share(on_renders.get(k)),
+                           "agree_on_decoded": share(on_decoded.get(k))} for k, c in sorted(attributes.items())},
+        "numbers": {k: {"captions": c[3], "asked": c[1], "agree": share(c), "agree_on_renders": share(n_renders.get(k)),
+                        "agree_on_decoded": share(n_decoded.get(k)), "all_right": share([c[2], c[3]])}
+                    for k, c in sorted(numbers.items())},
     }
 
 
 def measure(folder=FOLDER, count=500, steps=30, guidance=3.0):
     """Draws `count` unseen captions and compares; the classifier's own error is measured on four times as many renders."""
     model, state = classifier()
-    saids = unseen_mentions(4 * count)
-    rendered = tally([s for _, _, s in saids], np.stack([render(scene_of(seed)) for seed, _, _ in saids]), model)
+    cases = unseen_mentions(4 * count)
+    saids, renders = [said for _, _, said in cases], np.stack([render(scene_of(seed)) for seed, _, _ in cases])
     painter = Painter(folder)
-    pictures = painter.gallery([text for _, text, _ in saids[:count]], steps, guidance)
-    result = report(tally([s for _, _, s in saids[:count]], pictures, model), rendered)
+    pictures = painter.gallery([text for _, text, _ in cases[:count]], steps, guidance)
+    result = report(tally(saids[:count], pictures, model), tally(saids, renders, model),
+                    tally(saids[:count], painter.reconstruct(renders[:count]), model))
     return dict(result, captions=count, steps=steps, guidance=guidance, weights=painter.weights,
                 classifier={"minutes": round(state["seconds"] / 60, 1), "accuracy": state["accuracy"]})
 

@@ -85,16 +85,17 @@ def adherence_tables(m):
     accuracy = m["classifier"]["accuracy"]
     own = {"object": "object name", "shape": "shape name", "sun or moon": "light", adherence.SEVERAL: "object count",
            adherence.ONE: "object count", "shape relation": "relation"}
-    attributes = [(k, v["asked"], percent(v["agree"]), percent(v["agree_on_renders"]), percent(accuracy.get(own.get(k, k))))
+    agreements = lambda v: [percent(v[key]) for key in ("agree", "agree_on_renders", "agree_on_decoded")]
+    attributes = [(k, v["asked"], *agreements(v), percent(accuracy.get(own.get(k, k))))
                   for k, v in m["attributes"].items()]
-    numbers = [(k, v["captions"], v["asked"], percent(v["agree"]), percent(v["agree_on_renders"]), percent(v["all_right"]))
+    numbers = [(k, v["captions"], v["asked"], *agreements(v), percent(v["all_right"]))
                for k, v in m["numbers"].items()]
     return {
         "adherence_all": f"{percent(m['overall'])} of the attributes asked for in {m['captions']} unseen captions "
                          f"({m['steps']} steps, guidance {m['guidance']:g}); on drawn pictures of such captions the classifier finds "
-                         f"{percent(m['overall_on_renders'])}",
-        "adherence_attributes": table(["attribute", "asked", "agreement", "on drawn pictures", "classifier's accuracy"], attributes),
-        "adherence_numbers": table(["picture", "captions", "asked", "agreement", "on drawn pictures", "all right"], numbers),
+                         f"{percent(m['overall_on_renders'])}, and {percent(m['overall_on_decoded'])} after the autoencoder",
+        "adherence_attributes": table(["attribute", "asked", "agreement", "drawn pictures", "decoded ones", "classifier's accuracy"], attributes),
+        "adherence_numbers": table(["picture", "captions", "asked", "agreement", "drawn pictures", "decoded ones", "all right"], numbers),
     }
 
 

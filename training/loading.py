@@ -11,7 +11,7 @@ from .flux import FluxTransformer2DModel
 from .model import NAME, TextToImage
 from .reference import part
 from .sample import sample
-from .schedule import WORK, load
+from .schedule import WORK, load, to_tensor
 from .text import CLIPTextModel, T5EncoderModel
 from .tokenizers import Encoder
 from .vae import AutoencoderKL
@@ -56,6 +56,13 @@ class Painter:
         with torch.autocast("cpu", torch.bfloat16):
             y = torch.cat([self.vae.decode(z) for z in (latents * self.std + self.mean).split(16)]).float()
         return ((y.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+
+    @torch.no_grad()
+    def reconstruct(self, pictures):
+        """Pictures uint8 [B, 128, 128, 3] through the autoencoder and back."""
+        with torch.autocast("cpu", torch.bfloat16):
+            z = torch.cat([self.vae.encode(to_tensor(part))[0] for part in np.array_split(pictures, -(-len(pictures) // 16))])
+        return self.decode((z.float() - self.mean) / self.std)
 
     def draw(self, texts, steps=30, guidance=3.0, seed=0):
         """Pictures of captions, uint8 [B, 128, 128, 3]; their noise depends on seed and their places in the list."""
