@@ -29,9 +29,10 @@ export interface Declaration {
 /** A name without dashes and capitals: a node's file is named like its type. */
 export const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
-/** The caching nodes of the program: those of nodes/caching that give a CACHE. */
+/** The caching nodes of the program: those of nodes/caching that give a CACHE. Throws when a node file is left out. */
 export async function cachingNodes(): Promise<readonly RegisteredNode[]> {
-  const { nodes } = await loadRegistry()
+  const { nodes, problems } = await loadRegistry()
+  if (problems.length > 0) throw new Error(problems.join('\n'))
   return [...nodes.values()].filter(
     ({ definition, outputTypes }) => definition.category === 'caching' && outputTypes.includes('CACHE'),
   )
