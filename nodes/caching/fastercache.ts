@@ -1,0 +1,299 @@
+/** FasterCache (arXiv 2410.19355): attention outputs carried on along their last change, and the unconditional branch rebuilt from the other. */
+import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import {
+  configure,
+  type Branch,
+  type CacheMethod,
+  type Call,
+  type Denoiser,
+  type Evaluated,
+  type GivenModule,
+  type ModuleKey,
+  type ModuleOutput,
+} from '../../diffusion/caching/contract.ts'
+import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
+import { lowPass } from '../../diffusion/caching/low-pass.ts'
+import { decisionOf, evaluateByPlan, keysOf, needsModules } from '../../diffusion/caching/module-plans.ts'
+import { axpy, lerp, sub, type Tensor } from '../../diffusion/tensor.ts'
+import { defineNode } from '../define.ts'
+import { choice, float, int, type Values } from '../spec.ts'
+import { switchKnobs, windowFaults, windowKnobs } from './knobs/residual.ts'
+import { SCRIPTS, type Script, type Weight } from './tables/fastercache.ts'
+
+const inputs = {
+  preset: choice(
+    [
+      'custom',
+      'paper',
+      'official',
+      'official-open-sora',
+      'official-open-sora-plan',
+      'official-latte',
+      'official-vchitect',
+      'official-mochi',
+      'official-diffusers',
+    ],
+    {
+      default: 'custom',
+      help:
+        "custom uses the knobs below. paper is the paper's text; official is the released script for CogVideoX, the others those for their " +
+        'models and that of diffusers. Their step numbers are stretched to the length of the run. All override every knob but enabled.',
+    },
+  ),
+  ...switchKnobs,
+  attention_interval: int({
+    default: 2,
+    min: 1,
+    max: 10,
+    help: 'Attention is computed once in this many evaluations; 1 always. Higher is faster and less faithful. Keeps two copies of the tokens for every block and branch.',
+  }),
+  attention_start: float({
+    default: 0.3,
+    min: 0,
+    max: 1,
+    step: 0.05,
+    help: 'Share of the evaluations after which attention may be reused. Earlier is faster, and changes the layout.',
+  }),
+  weight_first: float({
+    default: 0,
+    min: 0,
+    max: 2,
+    step: 0.05,
+    help: 'How far a reused attention goes on along its last change where reuse begins: 0 repeats it, 1 adds the whole change. Costs nothing.',
+  }),
+  weight_last: float({
+    default: 1,
+    min: 0,
+    max: 2,
+    step: 0.05,
+    help: 'The same at the last evaluation, with a straight line between. The paper goes from 0 to 1, most released scripts stay at 0.3 or 0.5.',
+  }),
+  uncond_interval: int({
+    default: 5,
+    min: 1,
+    max: 20,
+    help: 'With guidance, the unconditional branch is computed once in this many evaluations; 1 always. Higher is faster: at 5 nearly half of the run from its start on.',
+  }),
+  uncond_start: float({
+    default: 0.35,
+    min: 0,
+    max: 1,
+    step: 0.05,
+    help: 'Share of the evaluations after which the unconditional branch may be rebuilt. Earlier is faster and less faithful.',
+  }),
+  low_boost: float({
+    default: 1.1,
+    min: 1,
+    max: 2,
+    step: 0.01,
+    help: "Factor on the low frequencies of the branches' difference in the first part of the run, once more at each skip in a row. Costs nothing; too much makes colours harsh.",
+  }),
+  high_boost: float({
+    default: 1.1,
+    min: 1,
+    max: 2,
+    step: 0.01,
+    help: 'The same for the high frequencies in the last part of the run. Costs nothing; too much makes noise.',
+  }),
+  ...windowKnobs,
+}
+
+export type FasterCacheParams = Values<typeof inputs>
+
+interface Rules extends Forcing {
+  readonly script: Script
+}
+
+/** The knobs as a script. Boosts turn at 80 % (low frequencies) and 60 % (high) of the run, as in the released ones. */
+function custom(params: FasterCacheParams): Script {
+  const { attention_interval, attention_start, weight_first, weight_last, uncond_interval, uncond_start } = params
+  const share = ({ index, total }: Call): number => index / total
+  return {
+    reusesAttention: (call) => share(call) >= attention_start && call.index % attention_interval !== 0,
+    weight(call) {
+      const length = (call.total - 1) / call.total - attention_start
+      const way = length > 0 ? Math.min(1, (share(call) - attention_start) / length) : 1
+      const weight = weight_first + (weight_last - weight_first) * way
+      return { image: weight, text: weight }
+    },
+    skipsUncond: (call) => share(call) >= uncond_start && call.index % uncond_interval !== 0,
+    boost: (call) => ({
+      low: share(call) <= 0.8 ? params.low_boost : 1,
+      high: share(call) >= 0.6 ? params.high_boost : 1,
+    }),
+    compounds: true,
+    learnsFrom: 'computed',
+    besideUncond: true,
+    radius: 0.2,
+    forceLast: params.force_last,
+  }
+}
+
+function rulesOf(params: FasterCacheParams): Rules {
+  const { preset, start, end } = params
+  const script = preset === 'custom' ? custom(params) : SCRIPTS[preset]
+  const window = preset === 'custom' ? { start, end } : { start: 0, end: 1 }
+  return { script, warmUp: 0, warmUpRule: 'before', forceLast: script.forceLast, ...window }
+}
+
+const mayReuseAttention = ({ preset, attention_interval }: FasterCacheParams): boolean =>
+  preset !== 'custom' || attention_interval > 1
+
+const mayRebuild = ({ preset, uncond_interval }: FasterCacheParams): boolean =>
+  preset !== 'custom' || uncond_interval > 1
+
+const isOff = (params: FasterCacheParams): boolean =>
+  !params.enabled || !(mayReuseAttention(params) || mayRebuild(params))
+
+/** The last two outputs of each attention of one branch, and the evaluation at which it was last run. */
+interface Attention {
+  older: ReadonlyMap<ModuleKey, ModuleOutput>
+  newer: ReadonlyMap<ModuleKey, ModuleOutput>
+  seen: number
+}
+
+/** Parts of uncond - cond at the last evaluation that ran both, and the factors on them by now. */
+interface Difference {
+  readonly low: Tensor
+  readonly high: Tensor
+  readonly factors: { readonly low: number; readonly high: number }
+}
+
+interface State {
+  readonly rules: Rules
+  /** Null where attention is always computed: then the model's modules are not needed. */
+  readonly attention: PerBranch<Attention> | null
+  difference: Difference | null
+}
+
+const finite = ({ data }: Tensor): boolean => data.every(Number.isFinite)
+
+/** newer + weight (newer - older): image and text by their own weights. */
+function carriedOn(older: ModuleOutput | undefined, newer: ModuleOutput, weight: Weight): ModuleOutput {
+  if (!older) return newer
+  const image = lerp(older.image, newer.image, 1 + weight.image)
+  return { image, text: newer.text && older.text && lerp(older.text, newer.text, 1 + weight.text) }
+}
+
+function reusable({ older, newer }: Attention, weight: Weight): Map<ModuleKey, GivenModule> {
+  return new Map([...newer].map(([key, output]) => [key, { output: carriedOn(older.get(key), output, weight) }]))
+}
+
+/** Outputs that are not finite are left out: their modules are computed until they give something again. */
+function push(own: Attention, outputs: ReadonlyMap<ModuleKey, ModuleOutput>): void {
+  own.older = own.newer
+  own.newer = new Map([...outputs].filter(([, { image, text }]) => finite(image) && (!text || finite(text))))
+}
+
+/** Runs one branch, its attention computed or carried on. */
+async function runBranch(
+  call: Call,
+  branch: Branch,
+  denoiser: Denoiser,
+  state: State,
+  reuse: boolean,
+): Promise<Evaluated> {
+  const own = state.attention?.of(branch)
+  if (!own) return { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
+  const { script } = state.rules
+  const weight = script.weight(call)
+  const given = reuse ? reusable(own, weight) : new Map<ModuleKey, GivenModule>()
+  const emit = new Set(given.size === 0 ? keysOf('attn', 0, denoiser.facts.depth) : [])
+  const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { given, emit })
+  if (given.size === 0) push(own, outputs)
+  else if (script.learnsFrom === 'all') push(own, new Map([...given].map(([key, { output }]) => [key, output])))
+  own.seen = call.index
+  const gain = given.size === 0 ? {} : { gain: weight.image }
+  return { prediction, trace: { decision: decisionOf(given, denoiser.facts), ...gain } }
+}
+
+/** Parts of the difference of two predictions; null when they are not finite. */
+function differenceOf(uncond: Tensor, cond: Tensor, share: number): Difference | null {
+  const whole = sub(uncond, cond)
+  if (!finite(whole)) return null
+  const side = Math.min(...whole.shape.slice(-2))
+  const low = lowPass(whole, Math.floor(side * share))
+  return { low, high: sub(whole, low), factors: { low: 1, high: 1 } }
+}
+
+/** cond + a low + b high: the exact real form of adding the boosted spectra. */
+function rebuilt(call: Call, cond: Tensor, difference: Difference, script: Script) {
+  const { low, high } = script.boost(call)
+  const { factors } = difference
+  const now = script.compounds ? { low: factors.low * low, high: factors.high * high } : { low, high }
+  const prediction = axpy(axpy(cond, now.low, difference.low), now.high, difference.high)
+  return { prediction, difference: { ...difference, factors: now } }
+}
+
+/** Branches that are run: the conditional one alone where the other can be rebuilt from it. */
+function branchesToRun(call: Call, forced: string | null, { rules, difference }: State): readonly Branch[] {
+  if (forced !== null || !difference || call.branches.length === 1) return call.branches
+  return rules.script.skipsUncond(call) ? call.branches.filter((branch) => branch === 'cond') : call.branches
+}
+
+/** Whether attention is carried on: not where a branch comes back, whose last outputs are too old (as in the released code). */
+function carriesOn(call: Call, forced: string | null, ran: readonly Branch[], { rules, attention }: State): boolean {
+  if (forced !== null || !attention || !rules.script.reusesAttention(call)) return false
+  if (ran.length > 1 && !rules.script.besideUncond) return false
+  return ran.every((branch) => attention.of(branch).seen === call.index - 1)
+}
+
+async function evaluate(call: Call, denoiser: Denoiser, state: State): Promise<ReadonlyMap<Branch, Evaluated>> {
+  const { script } = state.rules
+  const forced = forcedBecause(call, 'cond', state.rules)
+  const ran = branchesToRun(call, forced, state)
+  const reuse = carriesOn(call, forced, ran, state)
+  const because = forced === null ? {} : { forced }
+  const run = async (branch: Branch): Promise<readonly [Branch, Evaluated]> => {
+    const { prediction, trace } = await runBranch(call, branch, denoiser, state, reuse)
+    return [branch, { prediction, trace: { ...trace, ...because } }]
+  }
+  const answers = new Map(await Promise.all(ran.map(run)))
+  const [cond, uncond] = [answers.get('cond')?.prediction, answers.get('uncond')?.prediction]
+  if (cond && uncond) state.difference = differenceOf(uncond, cond, script.radius)
+  if (cond && state.difference && ran.length < call.branches.length) {
+    const { prediction, difference } = rebuilt(call, cond, state.difference, script)
+    state.difference = difference
+    answers.set('uncond', { prediction, trace: { decision: 'skipped', gain: difference.factors.low } })
+  }
+  return answers
+}
+
+async function plain(call: Call, denoiser: Denoiser): Promise<ReadonlyMap<Branch, Evaluated>> {
+  return eachBranch(call, async (branch) => ({
+    prediction: await denoiser.predict(call, branch),
+    trace: { decision: 'full' },
+  }))
+}
+
+export const fasterCache: CacheMethod<FasterCacheParams, State> = {
+  id: 'FasterCache',
+  needs: (params, facts) => (!isOff(params) && mayReuseAttention(params) ? needsModules(['attn'], facts) : {}),
+  cautions(params, _, run) {
+    if (isOff(params) || run?.guidance !== 1) return []
+    return mayReuseAttention(params)
+      ? ['FasterCache: with guidance 1 there is no unconditional branch to rebuild; only attention is reused']
+      : [
+          'FasterCache: with guidance 1 there is no unconditional branch to rebuild, and attention is never reused: nothing is skipped',
+        ]
+  },
+  start: (params) => ({
+    rules: rulesOf(params),
+    attention: mayReuseAttention(params)
+      ? new PerBranch(() => ({ older: new Map(), newer: new Map(), seen: -1 }))
+      : null,
+    difference: null,
+  }),
+  evaluate: (call, denoiser, state, params) =>
+    isOff(params) ? plain(call, denoiser) : evaluate(call, denoiser, state),
+}
+
+export default defineNode({
+  type: 'FasterCache',
+  category: 'caching',
+  help: 'Reuses attention along its last change, and rebuilds the unconditional prediction from the conditional one. With attention_interval 1 it runs on any model; else it needs one whose modules can be run one by one.',
+  inputs,
+  outputs: { CACHE: 'CACHE' },
+  validate: ({ start, end }) => windowFaults(start, end),
+  run: (values) => ({ CACHE: configure(fasterCache, values) }),
+})
