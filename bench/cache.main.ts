@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { openCheckpoint } from '../diffusion/families/checkpoint.ts'
+import { loadRegistry } from '../server/engine/registry.ts'
 import { proveBatch } from './batch/proof.ts'
+import { calibrator } from './calibrate.ts'
 import { duel, type Contender } from './duel.ts'
 import { fidelityWork, pictureOf, type Ground } from './fidelity.ts'
 import { codeDigest, Journal, modelDigest } from './journal.ts'
@@ -145,8 +147,11 @@ async function main(): Promise<void> {
   const { guidance, size, steps, quick } = options
   const stage: Stage = { checkpoint, captions, guidance, size, negative: await checkpoint.clip.encode('') }
   const ground = await openGround(options, stage)
-  const warn = (problem: string) => void process.stderr.write(`${problem}\n`)
-  const methods = await servable(stage, await methodSettings({ steps, quick, only: options.methods, warn }))
+  const registry = await loadRegistry()
+  registry.problems.forEach((problem) => process.stderr.write(`${problem}\n`))
+  const calibrate = calibrator(stage, registry, ground)
+  const chosen = await methodSettings({ registry, calibrate, steps, quick, only: options.methods })
+  const methods = await servable(stage, chosen)
   const settings = [uncached(steps), ...methods, ...fewerSteps(steps, quick)]
   const prices = await pricesOf(ground)
   const timed = Math.min(options.timed, captions.length)

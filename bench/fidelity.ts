@@ -134,7 +134,9 @@ export function fidelityWork(ground: Ground, settings: readonly Setting[], price
     const opening: Work = {
       name: `caption ${index + 1}: uncached and converged`,
       cost: prices.picture + runCost(ground.steps + (truthIsKnown ? 0 : 2 * convergedSteps - 1), false, prices),
-      do: async () => void (await opened()),
+      async do() {
+        await opened()
+      },
     }
     const painting = missing.map((setting): Work => {
       const evaluations = samplers.get(setting.sampler)?.evaluations(sigmasFor(stage, setting.steps)) ?? 0

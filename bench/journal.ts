@@ -39,7 +39,14 @@ const memorySchema = z.object({
   residentBytes: z.number(),
   heldBytes: z.number(),
 })
-const recordSchema = z.discriminatedUnion('kind', [pictureSchema, timeSchema, truthSchema, memorySchema])
+const calibrationSchema = z.object({ ...head, kind: z.literal('calibration'), text: z.string() })
+const recordSchema = z.discriminatedUnion('kind', [
+  pictureSchema,
+  timeSchema,
+  truthSchema,
+  memorySchema,
+  calibrationSchema,
+])
 
 export type PictureRecord = z.infer<typeof pictureSchema>
 export type TimeRecord = z.infer<typeof timeSchema>

@@ -45,8 +45,8 @@ async function measure(ground: Ground, setting: Setting): Promise<void> {
   await ground.journal.add('memory', settingKey('memory', ground, 0, setting), { residentBytes, heldBytes })
 }
 
-/** Settings whose memory is still to be measured. */
+/** Settings whose memory is still to be measured; runs with fewer steps keep what the uncached one keeps. */
 export const memoryWork = (ground: Ground, settings: readonly Setting[], cost: number): readonly Work[] =>
   settings
-    .filter((setting) => !memoryOf(ground, setting))
+    .filter((setting) => setting.role !== 'fewer' && !memoryOf(ground, setting))
     .map((setting) => ({ name: `memory of ${setting.method}`, cost, do: () => measure(ground, setting) }))

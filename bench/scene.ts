@@ -10,7 +10,7 @@ import type { Setting } from './setting.ts'
 
 /** Seed of the first caption; caption i uses SEED + i. */
 const SEED = 1000
-const SCHEDULE = 'simple'
+export const SCHEDULE = 'simple'
 
 /** What all runs of a bench share. */
 export interface Stage {

@@ -47,7 +47,7 @@ export interface Batch {
   readonly noise: Tensor
   readonly sigmas: readonly number[]
   /** Latents to pictures, which are what is compared. */
-  decode(latents: Tensor): Promise<Tensor>
+  readonly decode: (latents: Tensor) => Promise<Tensor>
 }
 
 async function run({ prompts, decode, negative, ...batch }: Batch, cache: CacheConfiguration) {

@@ -3,19 +3,20 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { methodSettings } from '../../bench/methods.ts'
+import { methodSettings, type MethodOptions } from '../../bench/methods.ts'
 import { fewerSteps, stepsFor } from '../../bench/rivals.ts'
 import { samplers } from '../../diffusion/registry.ts'
+import { loadRegistry } from '../../server/engine/registry.ts'
 import { fakeModel, fakeTransformer } from '../fixtures/fake-model.ts'
 
-const options = { steps: 30, quick: false, only: [], warn: () => undefined }
+const registry = await loadRegistry()
+const options: MethodOptions = {
+  ...{ registry, steps: 30, quick: false, only: [] },
+  calibrate: () => Promise.resolve(''),
+}
 
 let folder: string
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'heddle-bench-'))
-  // The first reading of the registry loads every node.
-  await methodSettings(options)
-}, 120_000)
+beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), 'heddle-bench-'))))
 afterAll(() => rm(folder, { recursive: true }))
 const write = (value: unknown) => writeFile(join(folder, 'one.json'), JSON.stringify(value))
 
@@ -61,6 +62,24 @@ describe('methodSettings', () => {
     })
     const own = (await methodSettings(options, folder)).filter(({ method }) => method === 'DiCache')
     expect(own.map(({ name }) => name)).toEqual(['DiCache made for 30'])
+  })
+
+  it('calibrates as the sheet says, each setting with its own parameters, or not at all', async () => {
+    await write({
+      node: 'MagCache',
+      calibrate: { node: 'CalibrateMagCache', into: 'calibration', with: { runs: 1 } },
+      sweep: [{ with: {} }, { name: 'twice', calibrate: { runs: 2 }, with: {} }, { calibrate: false, with: {} }],
+    })
+    const asked: unknown[] = []
+    const calibrate: MethodOptions['calibrate'] = (...what) => {
+      asked.push(what)
+      return Promise.resolve('')
+    }
+    await methodSettings({ ...options, calibrate, only: ['MagCache'] }, folder)
+    expect(asked).toEqual([
+      ['CalibrateMagCache', { runs: 1 }],
+      ['CalibrateMagCache', { runs: 2 }],
+    ])
   })
 
   it.each([
