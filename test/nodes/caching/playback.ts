@@ -43,6 +43,8 @@ function player(frames: readonly Frame[]) {
   return {
     ...model,
     facts: { ...model.facts, taps: new Set(['modulated', 'temb']) },
+    // A prediction of its own: estimated tokens hold only until the next estimate.
+    head: ({ image }: Hidden) => Promise.resolve({ ...image, data: image.data.slice() }),
     tap: ({ context }: Hidden) => {
       const [index = 0] = (context as Scene).p
       lent.data.set(frames[index]?.signal ?? [0])
