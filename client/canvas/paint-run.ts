@@ -105,25 +105,42 @@ function paintMedia(ctx: CanvasRenderingContext2D, node: GraphNode, box: Rect): 
   else paintImages(ctx, node, box)
 }
 
-/** A strip under the node with its faults, or its warnings. */
+/** Lines of the node's own words that stand under it; the report panel has them all. */
+const MOST_TEXTS = 4
+
+/** Strips under the node: its faults, or its warnings, and then what it says itself. */
 function paintMessages(ctx: CanvasRenderingContext2D, node: GraphNode, run: NodeRun): void {
-  const faulty = run.faults.length > 0
-  const messages = faulty
-    ? run.faults.map((fault) => (fault.input === null ? fault.message : `${fault.input}: ${fault.message}`))
-    : run.warnings
-  if (messages.length === 0) return
+  const faults = run.faults.map((fault) => (fault.input === null ? fault.message : `${fault.input}: ${fault.message}`))
   ctx.save()
   ctx.font = FONT.small
   ctx.textBaseline = 'top'
-  const lines = messages.slice(0, 3).flatMap((message) => wrap(ctx, message, node.size[0] - 20, 3))
   const top = node.size[1] + 6
-  ctx.beginPath()
-  ctx.roundRect(0, top, node.size[0], lines.length * 14 + 12, 6)
-  ctx.fillStyle = faulty ? '#3a2325' : '#332d1d'
-  ctx.fill()
-  ctx.fillStyle = faulty ? '#f0aaa5' : '#e5cf93'
-  lines.forEach((line, i) => ctx.fillText(line, 10, top + 7 + i * 14))
+  const below =
+    faults.length > 0
+      ? paintStrip(ctx, node, top, faults.slice(0, 3), ['#3a2325', '#f0aaa5'])
+      : paintStrip(ctx, node, top, run.warnings.slice(0, 3), ['#332d1d', '#e5cf93'])
+  paintStrip(ctx, node, below, run.texts.slice(0, MOST_TEXTS), [THEME.node, THEME.label])
   ctx.restore()
+}
+
+/** One strip in its colours, ground and ink; returns where the next begins. */
+function paintStrip(
+  ctx: CanvasRenderingContext2D,
+  node: GraphNode,
+  top: number,
+  messages: readonly string[],
+  [ground, ink]: readonly [string, string],
+): number {
+  if (messages.length === 0) return top
+  const lines = messages.flatMap((message) => wrap(ctx, message, node.size[0] - 20, 3))
+  const height = lines.length * 14 + 12
+  ctx.beginPath()
+  ctx.roundRect(0, top, node.size[0], height, 6)
+  ctx.fillStyle = ground
+  ctx.fill()
+  ctx.fillStyle = ink
+  lines.forEach((line, i) => ctx.fillText(line, 10, top + 7 + i * 14))
+  return top + height + 4
 }
 
 /** Everything a run shows on a node that is not collapsed. */

@@ -62,7 +62,8 @@ function chartPanel(
 function drawDrift(frame: Frame, all: readonly Strand[], report: CacheReport, top: number): void {
   const { canvas, left, cell } = frame
   const threshold = Number(report.params['threshold'])
-  const finite = report.rows.map((row) => row.accumulated ?? 0).filter(Number.isFinite)
+  const driftOf = (row: ReportRow): number => row.accumulated ?? row.drift ?? 0
+  const finite = report.rows.map(driftOf).filter(Number.isFinite)
   const peak = Math.max(1e-9, ...finite, Number.isFinite(threshold) ? threshold * 1.1 : 0)
   chartPanel(frame, report.evaluations, top, 'DRIFT', peak.toFixed(2))
   const y = (value: number) => top + CHART - 2 - ((CHART - 6) * Math.min(value, peak)) / peak
@@ -72,7 +73,7 @@ function drawDrift(frame: Frame, all: readonly Strand[], report: CacheReport, to
   all.forEach(({ rows }, index) => {
     let before: readonly [number, number] | null = null
     for (const row of rows) {
-      const here = [left + (row.evaluation + 0.5) * cell, y(row.accumulated ?? 0)] as const
+      const here = [left + (row.evaluation + 0.5) * cell, y(driftOf(row))] as const
       if (before) canvas.line(before[0], before[1], here[0], here[1], inks[index % 2] ?? INK)
       before = here
     }
@@ -91,12 +92,17 @@ function drawTime(frame: Frame, report: CacheReport, top: number): void {
   })
 }
 
+/** Parts of blocks, where only some modules ran, to one digit. */
+const shortly = (blocks: number): string => (Number.isInteger(blocks) ? String(blocks) : blocks.toFixed(1))
+
 function summary(report: CacheReport): readonly string[] {
   const skipped = report.rows.filter((row) => row.decision === 'skipped').length
   const share = report.totalBlocks === 0 ? 1 : report.computedBlocks / report.totalBlocks
+  const { totalFlops, computedFlops } = report
+  const operations = totalFlops > 0 ? `, ${((100 * computedFlops) / totalFlops).toFixed(0)}% of the operations` : ''
   return [
     `${report.method ?? 'no cache'}: ${skipped} of ${report.rows.length} evaluations skipped`,
-    `${report.computedBlocks} of ${report.totalBlocks} blocks (${(100 * share).toFixed(0)}%), ${(1 / share).toFixed(2)}x less, ${report.seconds.toFixed(2)} s`,
+    `${shortly(report.computedBlocks)} of ${report.totalBlocks} blocks (${(100 * share).toFixed(0)}%), ${(1 / share).toFixed(2)}x less${operations}, ${report.seconds.toFixed(2)} s`,
   ]
 }
 
