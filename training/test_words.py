@@ -92,7 +92,8 @@ class Adherence(unittest.TestCase):
     def test_left_and_right_exchanged(self):
         exchanged = {"left": "right", "right": "left", "middle": "middle"}
         for scene, text, said in CASES:
-            if scene["kind"] != "landscape" or not any(g["slot"] in ("left", "right") for g in said["groups"]):
+            sided = any(g["slot"] in ("left", "right") for g in said["groups"]) or said.get("relation", [""])[0] == "left of"
+            if scene["kind"] != "landscape" or not sided:
                 continue
             found = perfect(scene)
             found["slots"] = {exchanged[s]: g for s, g in found["slots"].items()}
