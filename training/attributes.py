@@ -70,7 +70,7 @@ class Classifier(nn.Module):
         super().__init__()
         w = width
         self.trunk = nn.Sequential(
-            nn.Conv2d(3, w, 4, stride=4), Block(w), nn.Conv2d(w, 2 * w, 3, stride=2, padding=1), Block(2 * w), Block(2 * w),
+            nn.Conv2d(3, w // 2, 3, stride=2, padding=1), nn.SiLU(), nn.Conv2d(w // 2, w, 3, stride=2, padding=1), Block(w), nn.Conv2d(w, 2 * w, 3, stride=2, padding=1), Block(2 * w), Block(2 * w),
             nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1), Block(4 * w), Block(4 * w))
         self.norm = nn.GroupNorm(w // 2, 4 * w)
         self.squeeze = nn.Conv2d(4 * w, w, 1)
