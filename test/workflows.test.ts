@@ -1,15 +1,29 @@
-/** Every shipped workflow, run from the command line on the shipped model: pictures, what the cache did, and the same seed twice. */
+/** Shipped workflows: all are valid, one for every caching method; some run from the command line on the shipped model, and twice. */
 import { readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { workflowFiles } from '../bench/workflow-files.ts'
 import { psnr } from '../diffusion/metrics.ts'
 import { tensor, type Tensor } from '../diffusion/tensor.ts'
+import { describeAll } from '../server/engine/describe.ts'
+import { loadRegistry } from '../server/engine/registry.ts'
+import { validate } from '../server/engine/validate.ts'
+import { toPrompt } from '../server/workflow/convert.ts'
 import { freshData, heddle, removeData } from './server/harness.ts'
 
 const FOLDER = join(import.meta.dirname, '../workflows')
 const names = readdirSync(FOLDER).filter((file) => file.endsWith('.json'))
+/** Those that were made by hand, a method with two stages, and one that is calibrated first. */
+const RUN = [
+  'image-to-image-dicache.json',
+  'side-by-side.json',
+  'text-to-image-dicache.json',
+  'text-to-image.json',
+  'text-to-image-h2cache.json',
+  'text-to-image-teacache.json',
+]
 
 /** Fewer steps than shipped, but enough for the cache to have something to decide. */
 const STEPS = 12
@@ -37,7 +51,7 @@ afterAll(() => removeData(data))
 
 const samplersOf = async (name: string): Promise<number[]> => {
   const { nodes } = JSON.parse(await readFile(join(FOLDER, name), 'utf8')) as { nodes: { id: number; type: string }[] }
-  return nodes.filter(({ type }) => type === 'KSampler').map(({ id }) => id)
+  return nodes.filter(({ type }) => type === 'KSampler' || type.startsWith('Calibrate')).map(({ id }) => id)
 }
 
 async function run(name: string, ...set: string[]): Promise<Document> {
@@ -61,9 +75,24 @@ async function pictureOf({ outputs }: Document): Promise<Tensor> {
 }
 
 describe('shipped workflows', () => {
-  it('there are four', () => expect(names.length).toBe(4))
+  const registry = loadRegistry()
+  const inputs = readdirSync(join(FOLDER, 'input'))
+  const lists = (folder: string) => (folder === 'input' ? inputs : ['heddle-flux-mini'])
 
-  it.each(names)('%s gives pictures', async (name) => {
+  it.each(names)('%s is a valid prompt', async (name) => {
+    const nodes = await registry
+    const saved: unknown = JSON.parse(await readFile(join(FOLDER, name), 'utf8'))
+    const checked = validate(toPrompt(saved, describeAll(nodes, lists)), null, nodes, lists)
+    expect(checked.ok ? null : checked.error).toBeNull()
+    expect(checked.nodeErrors).toEqual({})
+  })
+
+  it('every caching method has one, as `npx tsx bench/workflows.main.ts` writes it', async () => {
+    for (const { name, text } of await workflowFiles(await registry))
+      expect(names.includes(name) && (await readFile(join(FOLDER, name), 'utf8')), `run it for ${name}`).toBe(text)
+  })
+
+  it.each(RUN)('%s gives pictures', async (name) => {
     const document = await run(name)
     expect(document.status).toBe('success')
     const { data: values } = await pictureOf(document)

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { configure, type Hidden } from '../../../diffusion/caching/contract.ts'
 import node, { choose, mixcache, type MixCacheParams } from '../../../nodes/caching/mixcache.ts'
 import { expectSame, minus, plus, relative, retold, type Told } from './oracle.ts'
+import { callAt } from './scripted.ts'
 import { firsts, letters, playOn, stack, type Stack } from './stack.ts'
 
 const knobs: MixCacheParams = {
@@ -94,6 +95,19 @@ describe('a run', () => {
     expect(firsts(other)[3]).toBeCloseTo(13 + 1.1, 5)
   })
 
+  it('fears that reuse the more, the stronger guidance is', async () => {
+    const run = async (guidance: number) => {
+      const denoiser = model([1, 1, 1.1])
+      const evaluate = at({}).bind(denoiser.facts)()
+      const answers = []
+      for (let index = 0; index < 4; index++)
+        answers.push(await evaluate({ ...callAt(index, 20, both), guidance }, denoiser))
+      return answers[3]!.get('cond')!.trace
+    }
+    expect((await run(2.5)).drift).toBeCloseTo((1.5 * 0.1) / 10.5, 5)
+    expect(await run(4)).toMatchObject({ decision: 'partial', drift: expect.closeTo(0.02, 5) })
+  })
+
   it('has no guidance to reuse where there is no other branch', async () => {
     const { answers } = await playOn(model([]), at({}), 8, { total: 20 })
     expect(letters(answers)).toBe('FFFpp.F.')
@@ -124,7 +138,6 @@ describe('a run', () => {
   it('a branch that was not there at the last full evaluation is computed', async () => {
     const denoiser = model([1, 1, 1.63])
     const evaluate = at({}).bind(denoiser.facts)()
-    const { callAt } = await import('./scripted.ts')
     for (let index = 0; index < 3; index++) await evaluate({ ...callAt(index, 20), guidance: 1 }, denoiser)
     const answers = await evaluate({ ...callAt(3, 20, both), guidance: 2 }, denoiser)
     expect(answers.get('uncond')!.trace.forced).toBe('no-anchor')
