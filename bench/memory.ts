@@ -13,6 +13,9 @@ type MemoryRecord = Extract<JournalRecord, { kind: 'memory' }>
 export const memoryOf = (ground: Ground, setting: Setting): MemoryRecord | undefined =>
   ground.journal.get('memory', settingKey('memory', ground, 0, setting))
 
+/** Evaluations at which a run is looked into, evenly over it: a collection takes longer than the evaluation. */
+const LOOKS = 8
+
 /** Node's collector, which programs reach by this detour when they were not started with --expose-gc. */
 function collector(): () => void {
   setFlagsFromString('--expose-gc')
@@ -25,9 +28,9 @@ function collector(): () => void {
 }
 
 /**
- * Bytes of tensors that are still in use after each evaluation, beyond those in use before the run, at their most: what a method
+ * Bytes of tensors that are still in use after an evaluation, beyond those in use before the run, at their most: what a method
  * keeps, and the latents of the sampler. And the largest resident size of the process, weights and sessions included, which
- * does not shrink from one setting to the next. Garbage is collected at every evaluation, so this run's time means nothing.
+ * does not shrink from one setting to the next. Garbage is collected between evaluations, so this run's time means nothing.
  */
 async function measure(ground: Ground, setting: Setting): Promise<void> {
   const collect = collector()
@@ -37,10 +40,11 @@ async function measure(ground: Ground, setting: Setting): Promise<void> {
     return process.memoryUsage().arrayBuffers
   }
   const before = inUse()
-  let [heldBytes, residentBytes] = [0, 0]
+  let [heldBytes, residentBytes, done] = [0, 0, 0]
+  const every = Math.max(1, Math.floor(setting.steps / LOOKS))
   await paint(ground.stage, scene, setting, () => {
     residentBytes = Math.max(residentBytes, process.memoryUsage().rss)
-    heldBytes = Math.max(heldBytes, inUse() - before)
+    if (++done % every === 0) heldBytes = Math.max(heldBytes, inUse() - before)
   })
   await ground.journal.add('memory', settingKey('memory', ground, 0, setting), { residentBytes, heldBytes })
 }
