@@ -12,6 +12,8 @@ export interface Choice {
   readonly run: WeaveRun
 }
 
+const keyOf = (node: string, run: WeaveRun): string => `${node}/${run.index}`
+
 export class Reports {
   /** By prompt id, of the newest results. */
   summaries: ReadonlyMap<string, readonly ReportSummary[]> = new Map()
@@ -37,15 +39,21 @@ export class Reports {
       })
     const { runs } = this.app
     return runs.samplers.flatMap((id) => {
-      const { weave } = runs.of(id)
-      return weave ? [{ key: id, label: this.app.titleOf(id), node: id, run: weave }] : []
+      const { weave, earlier } = runs.of(id)
+      const all = weave ? [...earlier, weave] : []
+      return all.map((run) => {
+        const which = earlier.length > 0 ? `, run ${run.index + 1}` : ''
+        return { key: keyOf(id, run), label: `${this.app.titleOf(id)}${which}`, node: id, run }
+      })
     })
   }
 
   /** The one that is shown; null when there is none. */
   get shown(): Choice | null {
     const all = this.choices
-    const key = this.key ?? (this.opened ? '0' : this.app.runs.latestWeave)
+    const latest = this.app.runs.latestWeave
+    const weave = latest === null ? null : this.app.runs.of(latest).weave
+    const key = this.key ?? (this.opened ? '0' : latest !== null && weave ? keyOf(latest, weave) : null)
     return all.find((choice) => choice.key === key) ?? all.at(-1) ?? null
   }
 

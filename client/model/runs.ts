@@ -20,6 +20,8 @@ export interface NodeRun {
   /** Values that the node proposes for the nodes before it. */
   proposals: readonly Proposal[]
   weave: WeaveRun | null
+  /** Runs of the same prompt before the one in `weave`: some nodes sample more than once. */
+  earlier: readonly WeaveRun[]
   /** Prompt that the weave belongs to. */
   weavePrompt: string | null
   startedAt: number | null
@@ -36,6 +38,7 @@ const fresh = (): NodeRun => ({
   texts: [],
   proposals: [],
   weave: null,
+  earlier: [],
   weavePrompt: null,
   startedAt: null,
   seconds: null,
@@ -158,8 +161,11 @@ export class Runs {
 
   private weave(data: Extract<ServerEvent, { type: 'heddle.cache' }>['data']): void {
     const run = this.of(data.node)
-    const before = run.weavePrompt === data.prompt_id && run.weave?.index === data.run.index ? run.weave.rows : []
-    run.weave = addRows({ ...data.run, rows: before, end: null }, data.rows)
+    const known = run.weavePrompt === data.prompt_id ? run.weave : null
+    const goesOn = known?.index === data.run.index
+    if (known && !goesOn) run.earlier = [...run.earlier, known]
+    if (!known) run.earlier = []
+    run.weave = addRows({ ...data.run, rows: goesOn ? known.rows : [], end: null }, data.rows)
     run.weavePrompt = data.prompt_id
     this.latestWeave = shownNode(data.node)
   }

@@ -139,7 +139,10 @@ function modulesOf(rows: readonly WeaveRow[]): Record<string, number> {
 
 /** What the drift is compared with, as the method was set; null where it has no threshold. */
 export function thresholdOf({ params }: WeaveRun): number | null {
-  const value = params['threshold']
+  // A preset puts its own in place of the knob's.
+  if ((params['preset'] ?? 'custom') !== 'custom') return null
+  const name = Object.keys(params).find((one) => one.endsWith('threshold'))
+  const value = name === undefined ? undefined : params[name]
   return typeof value === 'number' && value > 0 ? value : null
 }
 

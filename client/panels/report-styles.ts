@@ -28,7 +28,7 @@ export const reportStyles = css`
   }
   dl {
     display: grid;
-    grid-template-columns: 1fr auto;
+    grid-template-columns: max-content 1fr;
     gap: 5px 12px;
     margin: 14px 0 0;
     font-size: 13px;
@@ -39,6 +39,7 @@ export const reportStyles = css`
   dd {
     margin: 0;
     font-variant-numeric: tabular-nums;
+    text-align: right;
   }
   .legend {
     display: flex;

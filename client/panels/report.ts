@@ -32,11 +32,11 @@ const LEGEND = [
 const number = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))
 const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(0)} %`
 
-/** Operations in a unit that keeps them short. */
-function operations(flops: number): string {
+/** Operations, one or more figures in the unit that suits the last. */
+function operations(...figures: readonly number[]): string {
   const units = ['FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP', 'PFLOP']
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, flops)) / 3)))
-  return `${number(flops / 1000 ** power)} ${units[power]!}`
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, figures.at(-1) ?? 0)) / 3)))
+  return `${figures.map((flops) => number(flops / 1000 ** power)).join(' of ')} ${units[power]!}`
 }
 
 function cellTitle({ row, evaluation, thread }: Cell, depth: number): string {
@@ -125,7 +125,7 @@ export class Report extends Panel {
       ${t.partial > 0 ? line('Partial', `${t.partial} of ${t.rows}`) : nothing}
       ${line('Blocks computed', `${number(t.blocks)} of ${t.plain} (${share(t.blocks, Math.max(1, t.plain))})`)}
       ${Object.entries(t.modules).map(([kind, count]) => line(`Modules: ${kind}`, `${number(count)} of ${t.plain}`))}
-      ${flops > 0 ? line('Operations', `${operations(t.flops)} of ${operations(flops)} (${share(t.flops, flops)})`) : nothing}
+      ${flops > 0 ? line('Operations', `${operations(t.flops, flops)} (${share(t.flops, flops)})`) : nothing}
       ${line('Saving in blocks', t.blocks > 0 ? `${(t.plain / t.blocks).toFixed(2)}×` : '–')}
       ${line('Time in the model', duration(t.seconds))}
       ${run.end ? line('Time of the sampler', duration(run.end.seconds)) : nothing}

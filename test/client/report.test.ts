@@ -40,6 +40,8 @@ describe('the threshold', () => {
     expect(thresholdOf(run)).toBe(0.2)
     expect(thresholdOf({ ...run, params: { interval: 3 } })).toBeNull()
     expect(thresholdOf({ ...run, params: { threshold: 'high' } })).toBeNull()
+    expect(thresholdOf({ ...run, params: { reuse_threshold: 0.3 } })).toBe(0.3)
+    expect(thresholdOf({ ...run, params: { preset: 'paper', threshold: 0.3 } })).toBeNull()
   })
 })
 
@@ -59,6 +61,7 @@ describe('a node that samples more than once', () => {
     live(runs, 'heddle.cache', { run: { ...plan, index: 1 }, rows: [row(0)] })
     expect(runs.of('6').weave).toMatchObject({ index: 1, end: null, params: { threshold: 0.3 } })
     expect(runs.of('6').weave!.rows).toHaveLength(1)
+    expect(runs.of('6').earlier.map(({ index, rows }) => [index, rows.length])).toEqual([[0, 2]])
     live(runs, 'heddle.sampled', { index: 0, seconds: 9 })
     expect(runs.of('6').weave!.end).toBeNull()
     expect(runs.samplers).toEqual(['6'])

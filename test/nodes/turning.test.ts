@@ -274,6 +274,8 @@ describe('knobs', () => {
   it('are found by name, the threshold unless told', () => {
     expect(knobOf(cache, ' ')).toMatchObject({ name: 'threshold', value: 0.15 })
     expect(knobOf(cache, 'max_gain').at(2).params['max_gain']).toBe(2)
+    const longer = { ...cache, params: { reuse_threshold: 0.2, start: 0 } }
+    expect(knobOf(longer, 'threshold')).toMatchObject({ name: 'reuse_threshold', value: 0.2 })
     expect(() => cache.with({ thresh: 1 })).toThrow(/DiCache has no 'thresh'; it has .*threshold/)
     expect(() => cache.with({ threshold: 'much' })).toThrow(/expected a number, received a string/)
   })

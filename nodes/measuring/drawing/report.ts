@@ -58,13 +58,20 @@ function chartPanel(
   canvas.text(left - textWidth(peak, 1) - 6, top + 2 + 16, peak, FAINT, 1)
 }
 
+/** What the drift is compared with, as the knob says; 0 where there is none, or where a preset has its own. */
+function thresholdOf({ params }: CacheReport): number {
+  if ((params['preset'] ?? 'custom') !== 'custom') return 0
+  const value = Object.entries(params).find(([name]) => name.endsWith('threshold'))?.[1]
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0
+}
+
 /** Accumulated drift per strand as a line, the threshold as a dotted one. */
 function drawDrift(frame: Frame, all: readonly Strand[], report: CacheReport, top: number): void {
   const { canvas, left, cell } = frame
-  const threshold = Number(report.params['threshold'])
+  const threshold = thresholdOf(report)
   const driftOf = (row: ReportRow): number => row.accumulated ?? row.drift ?? 0
   const finite = report.rows.map(driftOf).filter(Number.isFinite)
-  const peak = Math.max(1e-9, ...finite, Number.isFinite(threshold) ? threshold * 1.1 : 0)
+  const peak = Math.max(1e-9, ...finite, threshold * 1.1)
   chartPanel(frame, report.evaluations, top, 'DRIFT', peak.toFixed(2))
   const y = (value: number) => top + CHART - 2 - ((CHART - 6) * Math.min(value, peak)) / peak
   if (threshold > 0)

@@ -10,12 +10,14 @@ export interface Knob {
   readonly at: (value: number) => CacheConfiguration
 }
 
-/** What a method is turned by unless the user names another knob: the convention of all caching nodes. */
+/** What a method is turned by unless the user names another knob: its threshold, which some give a longer name. */
 const USUAL = 'threshold'
 
-/** The knob of that name, or the threshold for ''. Throws when it is no number of this method, naming those there are. */
+/** The knob of that name; '' and 'threshold' also find a 'reuse_threshold'. Throws when it is no number of this method, naming those there are. */
 export function knobOf(cache: CacheConfiguration, wanted: string): Knob {
-  const name = wanted.trim() === '' ? USUAL : wanted.trim()
+  const given = wanted.trim() === '' ? USUAL : wanted.trim()
+  const longer = given === USUAL ? Object.keys(cache.params).find((key) => key.endsWith(USUAL)) : undefined
+  const name = given in cache.params ? given : (longer ?? given)
   const value = cache.params[name]
   if (typeof value === 'number') return { name, value, at: (turned) => cache.with({ [name]: turned }) }
   const numbers = Object.entries(cache.params).flatMap(([key, one]) => (typeof one === 'number' ? [key] : []))
@@ -24,15 +26,15 @@ export function knobOf(cache: CacheConfiguration, wanted: string): Knob {
   )
 }
 
-/** `count` values from low to high, both included, rounded to 4 digits of the range or to whole numbers; equal ones once. */
+/** `count` values from low to high, both included, rounded as they are written down; equal ones once. */
 export function valuesBetween(low: number, high: number, count: number, whole: boolean): readonly number[] {
   const all = Array.from({ length: count }, (_, i) => rounded(low + ((high - low) * i) / Math.max(1, count - 1), whole))
   return [...new Set(all)]
 }
 
-/** A value as it is tried and written down: five digits, or a whole number. */
+/** A value as it is tried and written down: three digits, or a whole number. */
 export const rounded = (value: number, whole: boolean): number =>
-  whole ? Math.round(value) : Number(value.toPrecision(5))
+  whole ? Math.round(value) : Number(value.toPrecision(3))
 
 type Costs = Pick<CacheReport, 'computedBlocks' | 'totalBlocks' | 'computedFlops' | 'totalFlops'>
 
