@@ -38,19 +38,19 @@ export interface Observer<State> {
 }
 
 /** A configuration that computes everything, as a plain run does, and shows it; `sigmas` takes the noise level of each evaluation. */
-export function observing<State>({ taps, begin, see }: Observer<State>, sigmas: number[]): CacheConfiguration {
+export function observing<State>(observer: Observer<State>, sigmas: number[]): CacheConfiguration {
   return configure<object, PerBranch<State>>(
     {
       id: 'Calibration',
-      needs: (_, { depth }) => ({ cuts: [0, depth], taps }),
-      start: () => new PerBranch(begin),
+      needs: (_, { depth }) => ({ cuts: [0, depth], taps: observer.taps }),
+      start: () => new PerBranch(() => observer.begin()),
       evaluate(call, denoiser, states) {
         sigmas[call.index] = call.sigma
         return eachBranch(call, async (branch) => {
           const input = await denoiser.embed(call, branch)
           const output = await denoiser.blocks(input, 0, denoiser.facts.depth)
           const prediction = await denoiser.head(output)
-          await see({ call, branch, denoiser, input, output, prediction }, states.of(branch))
+          await observer.see({ call, branch, denoiser, input, output, prediction }, states.of(branch))
           return { prediction, trace: { decision: 'full' } }
         })
       },
