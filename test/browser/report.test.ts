@@ -136,7 +136,7 @@ describe.skipIf(executable === null)('the cache report', () => {
       await tab('Results').click()
       const results = page.locator('heddle-gallery article')
       expect(await results.nth(1).locator('.line').innerText()).toMatch(/DiCache [\d.]+×/)
-      await results.first().getByRole('button', { name: 'Report' }).click()
+      await results.first().getByRole('button', { name: 'Report', exact: true }).click()
       await report().getByText('A finished result.').waitFor()
       await report().getByLabel('Sampling run').selectOption({ label: 'DiCache · node 6' })
       expect(await report().locator('svg.weave').getAttribute('aria-label')).toMatch(/DiCache: 24 of 24 cells/)
