@@ -7,7 +7,7 @@ import { samplers, schedules } from '../../../diffusion/registry.ts'
 import { zeros } from '../../../diffusion/tensor.ts'
 import { calibrateMagCache, meanNormRatio } from '../../../nodes/caching/calibrate-magcache.ts'
 import { calibrateSenCache } from '../../../nodes/caching/calibrate-sencache.ts'
-import calibrateTeaCacheNode, { calibrateTeaCache } from '../../../nodes/caching/calibrate-teacache.ts'
+import { calibrateTeaCache } from '../../../nodes/caching/calibrate-teacache.ts'
 import { fitPolynomial } from '../../../nodes/caching/calibration/fit.ts'
 import type { CalibrationRuns } from '../../../nodes/caching/calibration/runs.ts'
 import { loadRegistry } from '../../../server/engine/registry.ts'
@@ -133,7 +133,11 @@ describe('TeaCache', () => {
     },
   )
 
-  it('warns of a poor fit', async () => {
+  it.each([
+    ['modulated input', 8],
+    ['time embedding', 8],
+    ['time embedding', 24],
+  ])('the node tells how good the fit is, and warns of a poor one: %s, %i steps', async (signal, steps) => {
     const given = context(tmpdir())
     const registered = (await loadRegistry()).nodes.get('CalibrateTeaCache')!
     const links = {
@@ -142,14 +146,17 @@ describe('TeaCache', () => {
       negative: [fakeConditioning(2)],
       latent_image: { samples: zeros([1, ...FAKE_LATENT]) },
     }
-    const run = async (order: number) => {
-      const values = inputsOf(registered, { ...links, order, steps: 8 })
-      return (await calibrateTeaCacheNode.run(values as never, given)) as { readonly calibration: string }
+    const values = inputsOf(registered, { ...links, signal, order: 1, steps })
+    const { calibration, ui } = (await registered.definition.run(values, given)) as {
+      readonly calibration: string
+      readonly ui: { readonly text: readonly string[] }
     }
-    const found = readAnyCalibration((await run(1)).calibration)
-    const poor = found.method === 'TeaCache' && (found.fit?.r2 ?? 0) < 0.5
-    expect(given.warnings.length).toBe(poor ? 1 : 0)
-    await expect(run(4)).resolves.toBeDefined()
+    const r2 = Number(/R2 (-?[\d.]+)/.exec(ui.text[0]!)?.[1])
+    expect(readAnyCalibration(calibration)).toMatchObject({
+      method: 'TeaCache',
+      fit: { r2: expect.closeTo(r2, 3) as unknown },
+    })
+    expect(given.warnings).toEqual(r2 < 0.5 ? [expect.stringContaining('more prompts')] : [])
   })
 })
 
