@@ -2,6 +2,7 @@
 import argparse
 import multiprocessing
 import os
+import queue
 import time
 
 import numpy as np
@@ -23,12 +24,17 @@ def batch_of(seeds):
     return np.stack([render(s) for s in scenes]), torch.tensor([targets(s) for s in scenes])
 
 
-def draw(queue, first, size):
-    """The second process: batch after batch into the queue."""
+def draw(pending, first, size, parent):
+    """The second process: batch after batch into the queue, as long as the first process lives."""
     torch.set_num_threads(1)
-    while os.getppid() != 1:
-        queue.put((first, *batch_of(range(first, first + size))))
-        first += size
+    batch = None
+    while os.getppid() == parent:
+        batch = batch or batch_of(range(first, first + size))
+        try:
+            pending.put(batch, timeout=20)
+        except queue.Full:
+            continue
+        batch, first = None, first + size
 
 
 def disturbed(x):
@@ -80,8 +86,8 @@ def train(minutes, batch=64, lr=2e-3, lr_muon=5e-3, threads=1):
     if seconds >= minutes * 60:
         return
     context = multiprocessing.get_context("fork")
-    queue = context.Queue(8)
-    process = context.Process(target=draw, args=(queue, FIRST_SEED + step * batch, batch), daemon=True)
+    pending = context.Queue(8)
+    process = context.Process(target=draw, args=(pending, FIRST_SEED + step * batch, batch, os.getpid()), daemon=True)
     process.start()
     base, started, saved, running = seconds, time.process_time(), time.time(), None
 
@@ -98,7 +104,7 @@ def train(minutes, batch=64, lr=2e-3, lr_muon=5e-3, threads=1):
               "accuracy": accuracy}, FILE)
 
     while seconds < minutes * 60:
-        _, pictures, labels = queue.get(timeout=600)
+        pictures, labels = pending.get(timeout=600)
         x = disturbed(to_tensor(pictures)).contiguous(memory_format=torch.channels_last)
         loss = loss_of(model, x, labels)
         for p in model.parameters():
