@@ -114,7 +114,7 @@ export interface Denoiser {
   modules(hidden: Hidden, from: number, to: number, plan: ModulePlan): Promise<ModuleRun>
   /** Reads one of `facts.taps` from the state before the first block. Costs what it computes, not a block. */
   tap(hidden: Hidden, name: string): Promise<Tensor>
-  /** Image tokens to prediction, shaped like the latent. */
+  /** Image tokens to prediction, shaped like the latent, in memory of its own: the tokens may be written over once it is there. */
   head(hidden: Hidden): Promise<Tensor>
 }
 

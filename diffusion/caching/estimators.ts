@@ -50,31 +50,74 @@ export function learn(before: Differences | null, call: Call, value: Tensor, for
   const gap = at - before.at
   // Two evaluations at one sigma, as second-order samplers make: the newer value counts, the slopes stay.
   if (gap === 0) return { at, gap: before.gap, terms: [value, ...before.terms.slice(1)] }
-  for (let i = 0; i < forecast.order && i < before.terms.length; i++)
-    terms.push(scale(sub(terms[i]!, before.terms[i]!), 1 / gap))
+  for (let i = 0; i < forecast.order && i < before.terms.length; i++) {
+    const rise = sub(terms[i]!, before.terms[i]!)
+    terms.push(scale(rise, 1 / gap, rise.data))
+  }
   return { at, gap, terms }
 }
 
-/** Sum over i of d(i) e^i / i!, e being the way from the newest computed evaluation to `call`; added to `base` where there is one. */
-export function forecastValue(known: Differences, call: Call, forecast: Forecast, base?: Tensor): Tensor {
+/**
+ * Sum over i of d(i) e^i / i!, e being the way from the newest computed evaluation to `call`; added to `base` where there is one. Where
+ * neither adds anything it is the newest value itself.
+ */
+export function forecastValue(
+  known: Differences,
+  call: Call,
+  forecast: Forecast,
+  base?: Tensor,
+  into?: Float32Array,
+): Tensor {
   const way = positionOf(call, forecast) - known.at
   const furthest = forecast.reach * Math.abs(known.gap)
   const e = Math.abs(way) > furthest ? Math.sign(way) * furthest : way
   const [value, ...slopes] = known.terms
   let factor = 1
-  const start = base ? add(base, value) : value
-  return slopes.reduce((sum, term, i) => axpy(sum, (factor *= e / (i + 1)), term), start)
+  const start = base ? add(base, value, into) : value
+  return slopes.reduce((sum, term, i) => axpy(sum, (factor *= e / (i + 1)), term, into), start)
 }
 
 /** Which token streams an estimate has to give: the head needs the image's, further blocks need the text's too. */
 export type Streams = 'image' | 'image and text'
 
+/** One token stream of a range: what the range adds to it. Memory is used again, so an estimate holds until the next one. */
+class StreamResidual {
+  #known: Differences | null = null
+  /** Of a value that is no longer needed. */
+  #spare: Float32Array | undefined
+  #estimate: Float32Array | undefined
+
+  get ready(): boolean {
+    return this.#known !== null
+  }
+
+  forget(): void {
+    this.#known = null
+  }
+
+  learn(call: Call, input: Tensor, output: Tensor, forecast: Forecast): void {
+    const value = sub(output, input, this.#spare)
+    const before = this.#known
+    const now = learn(before, call, value, forecast)
+    this.#known = now
+    this.#spare = (now ? before?.terms.find((term) => !now.terms.includes(term)) : value)?.data
+  }
+
+  /** Throws when not `ready`. */
+  estimate(call: Call, input: Tensor, forecast: Forecast): Tensor {
+    if (!this.#known) throw new Error('ResidualEstimator: expected a computed evaluation before the first estimate')
+    const estimate = forecastValue(this.#known, call, forecast, input, this.#estimate)
+    this.#estimate = estimate.data
+    return estimate
+  }
+}
+
 /** What a range of blocks adds to the tokens of one branch: learnt where the range ran, estimated where it does not. */
 export class ResidualEstimator {
   readonly #forecast: Forecast
   readonly #streams: Streams
-  #image: Differences | null = null
-  #text: Differences | null = null
+  readonly #image = new StreamResidual()
+  readonly #text = new StreamResidual()
 
   constructor(forecast: Forecast, streams: Streams) {
     this.#forecast = forecast
@@ -83,22 +126,21 @@ export class ResidualEstimator {
 
   /** Whether there is anything to estimate from. */
   get ready(): boolean {
-    return this.#image !== null
+    return this.#image.ready
   }
 
   /** Takes in a range that ran at `call`, from its input to its output. Values that are not finite leave the estimator not ready. */
   learn(call: Call, input: Hidden, output: Hidden): void {
-    this.#image = learn(this.#image, call, sub(output.image, input.image), this.#forecast)
+    this.#image.learn(call, input.image, output.image, this.#forecast)
     if (this.#streams === 'image' || !input.text || !output.text) return
-    this.#text = learn(this.#text, call, sub(output.text, input.text), this.#forecast)
-    if (!this.#text) this.#image = null
+    this.#text.learn(call, input.text, output.text, this.#forecast)
+    if (!this.#text.ready) this.#image.forget()
   }
 
-  /** The range's output for `input`, without running it. Throws when not `ready`. */
+  /** The range's output for `input`, without running it; its tokens hold until the next estimate. Throws when not `ready`. */
   estimate(call: Call, input: Hidden): Hidden {
-    if (!this.#image) throw new Error('ResidualEstimator: expected a computed evaluation before the first estimate')
-    const image = forecastValue(this.#image, call, this.#forecast, input.image)
-    const text = input.text && this.#text ? forecastValue(this.#text, call, this.#forecast, input.text) : input.text
+    const image = this.#image.estimate(call, input.image, this.#forecast)
+    const text = input.text && this.#text.ready ? this.#text.estimate(call, input.text, this.#forecast) : input.text
     return { ...input, image, text }
   }
 }

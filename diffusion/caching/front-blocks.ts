@@ -28,6 +28,8 @@ export class FrontBlocks {
   readonly #middle: ResidualEstimator
   /** The front residual of the last computed evaluation and its mean magnitude. */
   #reference: { readonly residual: Tensor; readonly size: number } | null = null
+  /** Memory of the front residual at hand, until it becomes the reference. */
+  #residual: Float32Array | undefined
 
   constructor(ends: Ends, forecast: Forecast) {
     this.#ends = ends
@@ -37,7 +39,9 @@ export class FrontBlocks {
   async open(call: Call, branch: Branch, denoiser: Denoiser): Promise<Front> {
     const input = await denoiser.embed(call, branch)
     const output = await denoiser.blocks(input, 0, this.#ends.front)
-    return { call, output, residual: sub(output.image, input.image) }
+    const residual = sub(output.image, input.image, this.#residual)
+    this.#residual = residual.data
+    return { call, output, residual }
   }
 
   /** Whether a middle can be estimated at all. */
@@ -53,6 +57,7 @@ export class FrontBlocks {
   /** Runs the middle and learns from it. */
   async compute({ call, output, residual }: Front, denoiser: Denoiser): Promise<Tensor> {
     const after = await denoiser.blocks(output, this.#ends.front, denoiser.facts.depth - this.#ends.back)
+    this.#residual = this.#reference?.residual.data
     this.#reference = { residual, size: meanAbs(residual) }
     this.#middle.learn(call, output, after)
     return this.#finish(after, denoiser)

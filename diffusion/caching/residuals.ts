@@ -1,5 +1,5 @@
 /** Residuals of computed evaluations, and the estimate of a skipped one's output from them. */
-import { add, axpy, meanAbs, meanAbsDifference, scale, sub, type Tensor } from '../tensor.ts'
+import { add, axpy, meanAbs, meanAbsDifference, memory, scale, sub, type Tensor } from '../tensor.ts'
 
 /** What the probe blocks and what all blocks added to the image tokens of one computed evaluation: [1, tokens, width] each. */
 export interface Anchor {
@@ -9,9 +9,21 @@ export interface Anchor {
   readonly moved: number
 }
 
-/** The anchor of an evaluation computed after `before`, or null when its tokens are not finite. */
-export function anchorAfter(before: Anchor | undefined, input: Tensor, probed: Tensor, output: Tensor): Anchor | null {
-  const [probe, whole] = [sub(probed, input), sub(output, input)]
+/** The tokens of one evaluation: before the first block, after the probe, after the last block. */
+export interface Passed {
+  readonly input: Tensor
+  readonly probed: Tensor
+  readonly output: Tensor
+}
+
+/** The anchor of an evaluation computed after `before`, in the memory of a `spare` one; or null when its tokens are not finite. */
+export function anchorAfter(
+  before: Anchor | undefined,
+  { input, probed, output }: Passed,
+  spare?: Pick<Anchor, 'probe' | 'whole'>,
+): Anchor | null {
+  const probe = sub(probed, input, spare?.probe.data)
+  const whole = sub(output, input, spare?.whole.data)
   const moved = before ? meanAbsDifference(probe, before.probe) : 0
   return Number.isFinite(meanAbs(probe) + meanAbs(whole)) ? { probe, whole, moved } : null
 }
@@ -27,6 +39,8 @@ export interface Estimate {
   readonly image: Tensor
   readonly gain: number | null
 }
+
+type Pair = readonly [older: Anchor, newer: Anchor]
 
 const clamp = (value: number, { min, max }: GainLimits): number =>
   Number.isFinite(value) ? Math.min(Math.max(value, min), max) : 1
@@ -49,8 +63,9 @@ function extrapolate(
   { data: older }: Tensor,
   { data: newer }: Tensor,
   gain: number,
+  into?: Float32Array,
 ): Tensor {
-  const out = new Float32Array(x.length)
+  const out = memory(x.length, into)
   for (let i = 0; i < out.length; i++) out[i] = x[i]! + older[i]! + gain * (newer[i]! - older[i]!)
   return { data: out, shape }
 }
@@ -60,9 +75,9 @@ function extrapolate(
  * mean|Q - Q_older| / mean|Q_newer - Q_older| of the probe residuals. Blind to sign, as published. A ratio that is not finite,
  * as between anchors whose probes agree, counts as 1.
  */
-function align(x: Tensor, p: Tensor, older: Anchor, newer: Anchor, limits: GainLimits): Estimate {
+function align(x: Tensor, p: Tensor, [older, newer]: Pair, limits: GainLimits, into?: Float32Array): Estimate {
   const gain = clamp(residualDistance(p, x, older.probe) / newer.moved, limits)
-  return { image: extrapolate(x, older.whole, newer.whole, gain), gain }
+  return { image: extrapolate(x, older.whole, newer.whole, gain, into), gain }
 }
 
 function dot({ data: a }: Tensor, { data: b }: Tensor): number {
@@ -125,11 +140,52 @@ function fit(x: Tensor, p: Tensor, anchors: readonly Anchor[], limits: GainLimit
 
 /**
  * Tokens after the last block from the tokens before the first (`x`), those after the probe (`p`) and one or more `anchors`,
- * oldest first: one anchor is reused as it is, two are aligned, more are fitted.
+ * oldest first: one anchor is reused as it is, two are aligned, more are fitted. Written `into` that memory where it fits.
  */
-export function estimateOutput(x: Tensor, p: Tensor, anchors: readonly Anchor[], limits: GainLimits): Estimate {
+export function estimateOutput(
+  x: Tensor,
+  p: Tensor,
+  anchors: readonly Anchor[],
+  limits: GainLimits,
+  into?: Float32Array,
+): Estimate {
   const [newest, older] = [anchors.at(-1), anchors.at(-2)]
   if (!newest) throw new Error('estimateOutput: expected at least one anchor')
-  if (!older) return { image: add(x, newest.whole), gain: null }
-  return anchors.length === 2 ? align(x, p, older, newest, limits) : fit(x, p, anchors, limits)
+  if (!older) return { image: add(x, newest.whole, into), gain: null }
+  return anchors.length === 2 ? align(x, p, [older, newest], limits, into) : fit(x, p, anchors, limits)
+}
+
+/** The last computed evaluations of one branch and the estimates from them, in memory that is used again: an estimate holds until the next. */
+export class Anchors {
+  readonly #limit: number
+  #kept: readonly Anchor[] = []
+  /** An anchor given up, whose memory the next one takes. */
+  #spare: Anchor | undefined
+  #estimate: Float32Array | undefined
+
+  /** Keeps at most `limit` of them. */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** Whether there is anything to estimate from. */
+  get ready(): boolean {
+    return this.#kept.length > 0
+  }
+
+  /** Takes in a computed evaluation, unless its tokens are not finite. */
+  add(passed: Passed): void {
+    const anchor = anchorAfter(this.#kept.at(-1), passed, this.#spare)
+    if (!anchor) return
+    const kept = [...this.#kept, anchor]
+    this.#spare = kept.length > this.#limit ? kept.shift() : undefined
+    this.#kept = kept
+  }
+
+  /** See `estimateOutput`. */
+  estimate(x: Tensor, p: Tensor, limits: GainLimits): Estimate {
+    const estimate = estimateOutput(x, p, this.#kept, limits, this.#estimate)
+    this.#estimate = estimate.image.data
+    return estimate
+  }
 }

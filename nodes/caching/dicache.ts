@@ -11,8 +11,8 @@ import {
   type Hidden,
 } from '../../diffusion/caching/contract.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
-import { anchorAfter, estimateOutput, type Anchor, type GainLimits } from '../../diffusion/caching/residuals.ts'
-import { meanAbs, meanAbsDifference, type Tensor } from '../../diffusion/tensor.ts'
+import { Anchors, type GainLimits } from '../../diffusion/caching/residuals.ts'
+import { copy, meanAbs, meanAbsDifference, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, toggle, type Values } from '../spec.ts'
 
@@ -170,7 +170,7 @@ interface Seen {
 interface BranchState {
   seen: Seen | null
   accumulated: number
-  anchors: readonly Anchor[]
+  readonly anchors: Anchors
 }
 
 interface State {
@@ -206,21 +206,21 @@ function judge(call: Call, group: readonly Probed[], rules: Rules): Verdict {
   const forced = group.map(({ branch }) => forcedBecause(call, branch, rules)).find((why) => why !== null)
   if (forced !== undefined) return { forced }
   // A branch that sat an evaluation out has nothing to compare with.
-  if (group.some(({ state }) => state.seen?.index !== call.index - 1 || state.anchors.length === 0))
+  if (group.some(({ state }) => state.seen?.index !== call.index - 1 || !state.anchors.ready))
     return { forced: 'no-anchor' }
   const drift = driftOf(group, rules)
   return Number.isFinite(drift) ? { drift, accumulated: group[0]!.state.accumulated + drift } : { forced: 'non-finite' }
 }
 
-/** Copies, so that no buffer of the runtime is kept or relied on. */
-const measure = ({ data, shape }: Tensor): Measured => {
-  const tokens = { data: data.slice(), shape }
-  return { tokens, size: meanAbs(tokens) }
+/** Copies, so that no buffer of the runtime is kept or relied on; over what was kept before. */
+const measure = (now: Tensor, before?: Measured | null): Measured => {
+  return { tokens: copy(now, before?.tokens.data), size: meanAbs(now) }
 }
 
-/** Null when the tokens are not finite: nothing can be compared with them. */
-function remember(call: Call, input: Tensor, probe: Tensor, { drift }: Rules): Seen | null {
-  const seen = { index: call.index, input: drift === 'probe' ? null : measure(input), probe: measure(probe) }
+/** Writes over what was seen before; null when the tokens are not finite: nothing can be compared with them. */
+function remember(call: Call, { input: { image }, probe, state }: Probed, { drift }: Rules): Seen | null {
+  const input = drift === 'probe' ? null : measure(image, state.seen?.input)
+  const seen = { index: call.index, input, probe: measure(probe.image, state.seen?.probe) }
   return Number.isFinite(seen.probe.size + (seen.input?.size ?? 0)) ? seen : null
 }
 
@@ -230,8 +230,7 @@ const mayReuse = (accumulated: number, { threshold, comparison }: Rules): boolea
 /** The rest of the blocks, from the probe; they give the newest anchor. */
 async function compute(denoiser: Denoiser, { input, probe, state }: Probed, rules: Rules): Promise<Tensor> {
   const output = await denoiser.blocks(probe, rules.probeDepth, denoiser.facts.depth)
-  const anchor = anchorAfter(state.anchors.at(-1), input.image, probe.image, output.image)
-  if (anchor) state.anchors = [...state.anchors, anchor].slice(-rules.history)
+  state.anchors.add({ input: input.image, probed: probe.image, output: output.image })
   state.accumulated = 0
   return denoiser.head(output)
 }
@@ -243,7 +242,7 @@ async function answer(denoiser: Denoiser, probed: Probed, verdict: Verdict, rule
   if (!mayReuse(verdict.accumulated, rules))
     return { prediction: await compute(denoiser, probed, rules), trace: { decision: 'resumed', ...verdict } }
   state.accumulated = verdict.accumulated
-  const { image, gain } = estimateOutput(input.image, probe.image, state.anchors, rules.gain)
+  const { image, gain } = state.anchors.estimate(input.image, probe.image, rules.gain)
   const prediction = await denoiser.head({ ...input, image })
   return { prediction, trace: { decision: 'skipped', ...verdict, ...(gain === null ? {} : { gain }) } }
 }
@@ -256,7 +255,7 @@ async function evaluate(call: Call, denoiser: Denoiser, { rules, branches }: Sta
   })
   const probed = await Promise.all(probes)
   const verdicts = probed.map((one) => judge(call, rules.decide === 'together' ? probed : [one], rules))
-  for (const { input, probe, state } of probed) state.seen = remember(call, input.image, probe.image, rules)
+  for (const one of probed) one.state.seen = remember(call, one, rules)
   const answers = probed.map(async (one, i) => [one.branch, await answer(denoiser, one, verdicts[i]!, rules)] as const)
   return new Map(await Promise.all(answers))
 }
@@ -272,10 +271,11 @@ export const dicache: CacheMethod<DiCacheParams, State> = {
       )
     return { cuts: [0, probeDepth, depth] }
   },
-  start: (params, { family }) => ({
-    rules: PRESETS[params.preset](params, family),
-    branches: new PerBranch(() => ({ seen: null, accumulated: 0, anchors: [] })),
-  }),
+  start(params, { family }) {
+    const rules = PRESETS[params.preset](params, family)
+    const fresh = (): BranchState => ({ seen: null, accumulated: 0, anchors: new Anchors(rules.history) })
+    return { rules, branches: new PerBranch(fresh) }
+  },
   evaluate: (call, denoiser, state, params) =>
     isOff(params)
       ? eachBranch(call, async (branch) => ({

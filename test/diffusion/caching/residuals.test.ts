@@ -9,7 +9,7 @@ const row = (...values: number[]): Tensor => tensor(Float32Array.from(values), [
 const chain = (...pairs: (readonly [probe: number[], whole: number[]])[]): Anchor[] =>
   pairs.reduce<Anchor[]>((anchors, [probe, whole]) => {
     const nothing = zeros([1, probe.length, 1])
-    return [...anchors, anchorAfter(anchors.at(-1), nothing, row(...probe), row(...whole))!]
+    return [...anchors, anchorAfter(anchors.at(-1), { input: nothing, probed: row(...probe), output: row(...whole) })!]
   }, [])
 const published = { min: 1, max: 1.5 }
 
@@ -68,9 +68,9 @@ describe('two anchors', () => {
 
   it('an evaluation that is not finite gives no anchor', () => {
     const still = row(0, 0)
-    expect(anchorAfter(anchors[1], still, row(NaN, 1), row(1, 1))).toBeNull()
-    expect(anchorAfter(undefined, still, row(1, 1), row(1, Infinity))).toBeNull()
-    expect(anchorAfter(anchors[1], still, row(7, 2), row(1, 1))?.moved).toBe(1.5)
+    expect(anchorAfter(anchors[1], { input: still, probed: row(NaN, 1), output: row(1, 1) })).toBeNull()
+    expect(anchorAfter(undefined, { input: still, probed: row(1, 1), output: row(1, Infinity) })).toBeNull()
+    expect(anchorAfter(anchors[1], { input: still, probed: row(7, 2), output: row(1, 1) })?.moved).toBe(1.5)
   })
 
   it('adds the residual to the tokens of now', () => {

@@ -1,7 +1,7 @@
 /** DBCache against cache-dit's control flow: its gates in order, its counters, both ends of the model, and an oracle on the fake model. */
 import { describe, expect, it } from 'vitest'
 import { configure, type Denoiser, type Evaluated, type Hidden } from '../../../diffusion/caching/contract.ts'
-import { tensor, type Tensor } from '../../../diffusion/tensor.ts'
+import { copy, tensor, type Tensor } from '../../../diffusion/tensor.ts'
 import node, { dbCache, type DbCacheParams } from '../../../nodes/caching/dbcache.ts'
 import { decisions, runFake } from '../../diffusion/caching/run.ts'
 import { callAt, scripted } from './scripted.ts'
@@ -53,7 +53,7 @@ function model(fronts: Numbers, back: number): Denoiser & { readonly ran: string
         return Promise.resolve(change(hidden, 0.1 * (hidden.image.data[0]! + hidden.text!.data[0]!), 0))
       return Promise.resolve(change(hidden, 10 * (index + 1), 5 * (index + 1)))
     },
-    head: ({ image }) => Promise.resolve(image),
+    head: ({ image }) => Promise.resolve(copy(image)),
   }
 }
 

@@ -1,7 +1,7 @@
 /** A denoiser that plays back given token values, and DiCache's knobs at their defaults: for traces of published control flow. */
 import type { Branch, Call, Denoiser, Evaluated, Hidden } from '../../../diffusion/caching/contract.ts'
 import { configure } from '../../../diffusion/caching/contract.ts'
-import { tensor, type Tensor } from '../../../diffusion/tensor.ts'
+import { copy, tensor, type Tensor } from '../../../diffusion/tensor.ts'
 import { dicache, type DiCacheParams } from '../../../nodes/caching/dicache.ts'
 
 export const knobs: DiCacheParams = {
@@ -54,7 +54,7 @@ export function scripted(scenes: Readonly<Partial<Record<Branch, readonly Scene[
     },
     modules: () => Promise.reject(new Error('the script has no modules')),
     tap: () => Promise.reject(new Error('the script has no taps')),
-    head: ({ image }) => Promise.resolve(image),
+    head: ({ image }) => Promise.resolve(copy(image)),
     predict: async (call, branch) => denoiser.head(await denoiser.blocks(await denoiser.embed(call, branch), 0, 5)),
   }
   return denoiser

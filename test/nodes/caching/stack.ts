@@ -7,7 +7,7 @@ import type {
   Evaluated,
   Hidden,
 } from '../../../diffusion/caching/contract.ts'
-import { tensor, type Tensor } from '../../../diffusion/tensor.ts'
+import { copy, tensor, type Tensor } from '../../../diffusion/tensor.ts'
 import { callAt } from './scripted.ts'
 
 /** What stands at one place of the model at one evaluation. */
@@ -57,7 +57,7 @@ export function stack({ depth, embed = () => [[0]], adds, family = 'fake' }: Sta
         data.forEach((value, i) => (data[i] = value + adds({ ...at, block }, value)))
       return Promise.resolve<Hidden>({ ...from, image: { data, shape: from.image.shape } })
     },
-    head: ({ image }) => Promise.resolve(image),
+    head: ({ image }) => Promise.resolve(copy(image)),
     predict: async (call, branch) => stacked.head(await stacked.blocks(await stacked.embed(call, branch), 0, depth)),
     modules: () => Promise.reject(new Error('no modules in this model')),
     tap: () => Promise.reject(new Error('no taps in this model')),
