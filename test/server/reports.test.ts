@@ -59,6 +59,15 @@ describe('reports', () => {
     })
   })
 
+  it('of a node that samples twice are two, numbered', async () => {
+    const id = await client.run({ ...sampling(3, 9), 1: node('TestPreview', { frames: 3, seed: 9, runs: 2 }) })
+    const { reports } = await reportsOf(id)
+    expect(reports.map(({ index, complete, report }) => [index, complete, report.rows.length])).toEqual([
+      [0, true, 3],
+      [1, true, 3],
+    ])
+  })
+
   it('of a run that was cut short hold the rows it got to', async () => {
     const id = await client.queue(sampling(100, 2))
     await client.until(({ type, data: d }) => type === 'heddle.cache' && d['prompt_id'] === id)

@@ -9,14 +9,19 @@ export default defineNode({
   type: 'TestPreview',
   category: 'testing',
   help: 'Shows previews.',
-  inputs: { frames: int({ default: 3, min: 1, max: 100 }), seed: int({ default: 0, min: 0, max: 1_000_000_000 }) },
+  inputs: {
+    frames: int({ default: 3, min: 1, max: 100 }),
+    seed: int({ default: 0, min: 0, max: 1_000_000_000 }),
+    runs: int({ default: 1, min: 1, max: 9, optional: true }),
+  },
   outputs: { INT: 'INT' },
-  async run({ frames }, { report }) {
+  async run({ frames, runs }, { report }) {
     const plan = {
       ...{ method: 'TestPreview', params: { threshold: 0.2 }, family: 'test', depth: 12 },
       ...{ evaluations: frames, samples: 1, branches: ['cond'] as const },
     }
-    for (let frame = 0; frame < frames; frame++) {
+    for (let step = 0; step < frames * runs; step++) {
+      const frame = step % frames
       report.preview(new Uint8Array(SIZE * SIZE * 3).fill(frame * 40), SIZE, SIZE)
       report.progress(frame + 1, frames)
       const row = {
@@ -25,17 +30,18 @@ export default defineNode({
       }
       report.cacheRows([{ ...row, blocks: frame === 0 ? 12 : 1, decision: frame === 0 ? 'full' : 'skipped' }], plan)
       await wait(10)
+      if (frame < frames - 1) continue
+      report.sampled({
+        ...plan,
+        rows: [],
+        warnings: [],
+        computedBlocks: frames + 11,
+        totalBlocks: 12 * frames,
+        computedFlops: frames,
+        totalFlops: frames,
+        seconds: 0.25,
+      })
     }
-    report.sampled({
-      ...plan,
-      rows: [],
-      warnings: [],
-      computedBlocks: frames + 11,
-      totalBlocks: 12 * frames,
-      computedFlops: frames,
-      totalFlops: frames,
-      seconds: 0.25,
-    })
     report.warn('nothing was computed')
     return { INT: frames }
   },
