@@ -25,7 +25,6 @@ import { forecastKnobs, forecastOf, switchKnobs, windowKnobs } from './knobs/res
 /** The settings of one of the authors' scripts. */
 const Official = z.strictObject({
   threshold: z.number().positive(),
-  signal: TeaCacheCalibration.shape.signal,
   /** Evaluations that are always computed at the start: their number, or their share. */
   forcedFirst: z.int().optional(),
   forcedShare: z.number().optional(),
