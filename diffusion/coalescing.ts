@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { charge, type Spent } from './accounting.ts'
 import type { Part, Rows, TokenCounts, Transformer } from './families/contract.ts'
-import { row, sizeOf, type Tensor } from './tensor.ts'
+import { copy, memory, row, sizeOf, type Tensor } from './tensor.ts'
 
 /** One row waiting to be run: tensors with a leading extent of 1. */
 export interface RowRequest {
@@ -63,26 +63,49 @@ const contiguous = (parts: readonly Tensor[]): boolean =>
     )
   })
 
-/** Stacks rows along the batch; rows that were split from one batch are joined without copying. */
-export function joinRows(parts: readonly Tensor[]): Tensor {
+/** Stacks rows along the batch, `into` that memory where it fits; rows that lie side by side are joined without copying. */
+export function joinRows(parts: readonly Tensor[], into?: Float32Array): Tensor {
   const first = parts[0]!
   if (parts.length === 1) return first
   const shape = [parts.length, ...first.shape.slice(1)]
   if (contiguous(parts))
     return { data: new Float32Array(first.data.buffer, first.data.byteOffset, sizeOf(shape)), shape }
-  const data = new Float32Array(sizeOf(shape))
+  const data = memory(sizeOf(shape), into)
   parts.forEach((part, i) => data.set(part.data, i * first.data.length))
   return { data, shape }
 }
 
-const joinAll = (group: readonly Request[]): Rows => {
-  const first = group[0]!.rows
-  if (group.length === 1) return first
-  return Object.fromEntries(Object.keys(first).map((name) => [name, joinRows(group.map((one) => one.rows[name]!))]))
-}
+/** Joins rows in memory that is used again by the next join of the same name, and gives each request what is its own of the outcome. */
+class Batcher {
+  readonly #memory = new Map<string, Float32Array>()
 
-const splitAll = (rows: Rows, index: number, count: number): Rows =>
-  count === 1 ? rows : Object.fromEntries(Object.entries(rows).map(([name, tensor]) => [name, row(tensor, index)]))
+  join(group: readonly Request[]): Rows {
+    const first = group[0]!.rows
+    if (group.length === 1) return first
+    const joined: Record<string, Tensor> = {}
+    for (const name in first) {
+      const parts = group.map((one) => one.rows[name]!)
+      const stacked = joinRows(parts, this.#memory.get(name))
+      if (stacked.data.buffer !== parts[0]!.data.buffer) this.#memory.set(name, stacked.data)
+      joined[name] = stacked
+    }
+    return joined
+  }
+
+  /** Rows `index` of `output`; what the transformer hands on as it got it stays the request's own tensor. */
+  split(output: Rows, joined: Rows, request: Request, index: number): Rows {
+    if (output === joined) return request.rows
+    const rows: Record<string, Tensor> = {}
+    for (const name in output) {
+      const whole = output[name]!
+      const own = whole === joined[name] ? request.rows[name] : undefined
+      const lent = !own && [...this.#memory.values()].some(({ buffer }) => buffer === whole.data.buffer)
+      const part = own ?? row(whole, index)
+      rows[name] = lent ? copy(part) : part
+    }
+    return rows
+  }
+}
 
 /**
  * Resolves when nothing is left to do but wait: woken rows have asked for their next part. (A tick asked for from a microtask
@@ -99,6 +122,7 @@ const microtasksDrained = (): Promise<void> =>
 export class CoalescingQueue {
   readonly #transformer: Transformer
   readonly #signal: AbortSignal
+  readonly #batcher = new Batcher()
   #waiting: Request[] = []
   #draining = false
   /** After a failure nothing more is run for this sampling run. */
@@ -152,12 +176,13 @@ export class CoalescingQueue {
   async #runGroup(group: readonly Request[]): Promise<void> {
     const { part, shared } = group[0]!
     const began = performance.now()
-    const output = await this.#transformer.run(part, joinAll(group), shared)
+    const joined = this.#batcher.join(group)
+    const output = await this.#transformer.run(part, joined, shared)
     const milliseconds = (performance.now() - began) / group.length
     group.forEach((one, i) => {
       one.spent.milliseconds += milliseconds
       charge(one.spent, this.#transformer, part, one.tokens)
-      one.resolve(splitAll(output, i, group.length))
+      one.resolve(group.length === 1 ? output : this.#batcher.split(output, joined, one, i))
     })
   }
 }

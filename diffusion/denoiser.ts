@@ -4,7 +4,7 @@ import type { Branch, Call, Denoiser, Hidden, ModulePlan, ModuleRun } from './ca
 import { CoalescingQueue } from './coalescing.ts'
 import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from './families/contract.ts'
 import { emittedFrom, rowsOfPlan, shapeOfPlan } from './modules.ts'
-import { row, tensor, type Tensor } from './tensor.ts'
+import { concatRows, row, tensor, type Tensor } from './tensor.ts'
 
 /** A denoiser and the account of what it ran. */
 export interface MeteredDenoiser {
@@ -133,6 +133,19 @@ function promptsOf(conditioning: Conditioning): readonly Conditioning[] {
   })
 }
 
+/** The same rows, where they are alike, with those of one name side by side in memory: a batch of them is joined without copying. */
+function sideBySide(all: readonly Prepared[]): readonly Prepared[] {
+  const shapes = ({ rows }: Prepared): string =>
+    JSON.stringify(Object.entries(rows).map(([name, { shape }]) => [name, shape]))
+  const [first] = all
+  if (!first || all.some((one) => shapes(one) !== shapes(first))) return all
+  const names = Object.keys(first.rows)
+  const stacked = names.map((name) => concatRows(all.map(({ rows }) => rows[name]!)))
+  return all.map((one, i) => {
+    return { ...one, rows: Object.fromEntries(names.map((name, k) => [name, row(stacked[k]!, i)])) }
+  })
+}
+
 /**
  * Opens the denoiser of one run over `samples` latents of shape `latentShape` ([C, H, W], video [C, F, H, W]); each prompt
  * of a branch is prepared once. Throws InterruptedError from any call once `signal` is aborted, before the next part runs.
@@ -144,12 +157,12 @@ export async function openDenoiser(
   samples: number,
   signal: AbortSignal,
 ): Promise<MeteredDenoiser> {
-  const prepared = new Map<Branch, Prepared[]>()
-  for (const [branch, one] of conditioning) {
-    const own: Prepared[] = []
-    for (const prompt of promptsOf(one)) own.push(await transformer.prepare(prompt, latentShape))
-    prepared.set(branch, own)
-  }
+  const prompts = [...conditioning].flatMap(([branch, one]) => promptsOf(one).map((prompt) => ({ branch, prompt })))
+  const made: Prepared[] = []
+  for (const { prompt } of prompts) made.push(await transformer.prepare(prompt, latentShape))
+  const rows = sideBySide(made)
+  const own = (branch: Branch) => rows.filter((_, i) => prompts[i]!.branch === branch)
+  const prepared = new Map([...conditioning.keys()].map((branch) => [branch, own(branch)]))
   const denoiser = new RunDenoiser(transformer.facts, new CoalescingQueue(transformer, signal), prepared, samples)
   return {
     denoiser,

@@ -19,6 +19,8 @@ export class Segments {
   /** Inner cuts, least recently used first. */
   #cuts: readonly number[] = []
   readonly #sessions = new Map<string, Session>()
+  /** Sessions of the ranges run since the cuts last changed. */
+  readonly #chains = new Map<string, readonly Session[]>()
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(depth: number, open: (from: number, to: number) => Promise<Session>) {
@@ -54,6 +56,14 @@ export class Segments {
   async #chain([from, to]: Range): Promise<readonly Session[]> {
     const wanted = [...new Set([from, to])].filter((cut) => cut > 0 && cut < this.#depth)
     this.#cuts = [...this.#cuts.filter((cut) => !wanted.includes(cut)), ...wanted].slice(-CUT_LIMIT)
+    const key = `${from} ${to}`
+    const chain = this.#chains.get(key) ?? (await this.#link([from, to]))
+    this.#chains.set(key, chain)
+    return chain
+  }
+
+  /** Opens what is missing between the present cuts. */
+  async #link([from, to]: Range): Promise<readonly Session[]> {
     const marks = [0, ...[...this.#cuts].sort((a, b) => a - b), this.#depth]
     const segments = marks.slice(1).map((mark, i): Range => [marks[i]!, mark])
     await this.#keepOnly(new Set(segments.map(String)))
@@ -74,6 +84,7 @@ export class Segments {
     for (const [key, session] of this.#sessions) {
       if (keys.has(key)) continue
       this.#sessions.delete(key)
+      this.#chains.clear()
       await session.release()
     }
   }

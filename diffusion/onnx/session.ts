@@ -68,9 +68,10 @@ function options(model: Model, mode: WeightMode, kind: GraphKind): InferenceSess
 }
 
 function checkNames(model: Model, feeds: Readonly<Record<string, Feed>>, name: string): void {
+  const names = Object.keys(feeds)
+  if (names.length === model.inputs.length && model.inputs.every((input) => input in feeds)) return
   const missing = model.inputs.filter((input) => !(input in feeds))
-  const unknown = Object.keys(feeds).filter((feed) => !model.inputs.includes(feed))
-  if (missing.length + unknown.length === 0) return
+  const unknown = names.filter((feed) => !model.inputs.includes(feed))
   const parts = [
     missing.length ? `missing: ${missing.join(', ')}` : '',
     unknown.length ? `unknown: ${unknown.join(', ')}` : '',
@@ -107,14 +108,16 @@ export async function openSession(
     async run(feeds, wanted) {
       if (!session) throw new Error(`${name}: used after release`)
       checkNames(model, feeds, name)
-      const inputs = Object.fromEntries(Object.entries(feeds).map(([key, feed]) => [key, toOrt(feed)]))
+      const inputs: Record<string, OrtTensor> = {}
+      for (const key of model.inputs) inputs[key] = toOrt(feeds[key]!)
       const fetches = wanted?.map((output) => OUTPUT_PREFIX + output)
       const running = fetches ? session.run(inputs, fetches) : session.run(inputs)
       const outputs = await running.catch((error: unknown) => {
         throw new Error(`${name}: failed on ${describe(feeds)}: ${(error as Error).message}`)
       })
-      const named = Object.entries(outputs as Readonly<Record<string, OrtTensor>>)
-      return Object.fromEntries(named.map(([key, value]) => [key.slice(OUTPUT_PREFIX.length), fromOrt(value)]))
+      const named: Record<string, Tensor> = {}
+      for (const key in outputs) named[key.slice(OUTPUT_PREFIX.length)] = fromOrt(outputs[key] as OrtTensor)
+      return named
     },
     async release() {
       const closing = session

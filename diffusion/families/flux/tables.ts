@@ -5,6 +5,11 @@ import { TIME_CHANNELS } from './config.ts'
 
 const PERIOD = 10_000
 
+/** Frequencies of the timestep features: made once, since their exponentials cost more than the sinusoids. */
+const FREQUENCIES = Float32Array.from({ length: TIME_CHANNELS / 2 }, (_, i) =>
+  float32Exp(Math.fround(Math.fround(Math.fround(-Math.log(PERIOD)) * i) / (TIME_CHANNELS / 2))),
+)
+
 /**
  * Features [B, 256] of noise levels in 0..1, or of guidance scales: cosines, then sines, of 1000 times the value. Rounded to
  * float32 where the reference rounds: arguments reach 1000, so it shows in the fifth digit.
@@ -13,12 +18,17 @@ export function timeFeatures(values: ArrayLike<number>): Tensor {
   const half = TIME_CHANNELS / 2
   const out = new Float32Array(values.length * TIME_CHANNELS)
   for (let row = 0; row < values.length; row++) {
+    const start = row * TIME_CHANNELS
+    // The branches of a call are at one noise level.
+    if (row > 0 && values[row] === values[row - 1]) {
+      out.copyWithin(start, start - TIME_CHANNELS, start)
+      continue
+    }
     const time = Math.fround(Math.fround(values[row]!) * 1000)
     for (let i = 0; i < half; i++) {
-      const exponent = Math.fround(Math.fround(Math.fround(-Math.log(PERIOD)) * i) / half)
-      const angle = Math.fround(time * float32Exp(exponent))
-      out[row * TIME_CHANNELS + i] = Math.cos(angle)
-      out[row * TIME_CHANNELS + half + i] = Math.sin(angle)
+      const angle = Math.fround(time * FREQUENCIES[i]!)
+      out[start + i] = Math.cos(angle)
+      out[start + half + i] = Math.sin(angle)
     }
   }
   return tensor(out, [values.length, TIME_CHANNELS])
