@@ -78,6 +78,7 @@ describe('MagCache', () => {
     expect(transformer.blockRows()).toBe(2 * 2 * 2 * 2 * 8 * STEPS)
     expect(both.conditions?.runs).toBe(8)
     expect(both.spread).toBeGreaterThan(0)
+    expect(both.ratios.uncond).toHaveLength(STEPS)
     expect(both.ratios.uncond).not.toEqual(both.ratios.cond)
     const one = async (prompt: number, seed: bigint) =>
       (await calibrateMagCache(plan({ prompts: [fakeConditioning(prompt)], seed }))).ratios.cond
