@@ -51,7 +51,7 @@ const DIFFERENT: readonly FakeRunOptions[] = [
   { seed: 3n, batch: 2, size: [3, 4] },
   { seed: 4n, steps: 23 },
   { seed: 5n, guidance: 1, size: [5, 1] },
-  { seed: 6n, samplerName: 'heun', batch: 3 },
+  { seed: 6n, samplerName: 'heun', batch: 3, steps: 10 },
   { seed: 7n, denoise: 0.6, steps: 18 },
 ]
 
@@ -62,24 +62,19 @@ function runRules({ eager }: Subject): void {
     expect(untimed(second)).toEqual(untimed(first))
   })
 
-  it('other sizes, batches, steps and seeds one after another: each run as if it were the first, and none without reuse', async () => {
-    const transformer = fakeTransformer()
+  it('other sizes, batches, steps and seeds, one after another and at the same time: each run as if it were alone, and none without reuse', async () => {
     const forth: SamplingResult[] = []
     const back: SamplingResult[] = []
-    for (const options of DIFFERENT) forth.push(await runFake({ ...options, cache: eager, transformer }))
-    for (const options of DIFFERENT.toReversed()) back.unshift(await runFake({ ...options, cache: eager, transformer }))
-    expect(back.map(untimed)).toEqual(forth.map(untimed))
-    expect(back.map(({ samples }) => samples)).toEqual(forth.map(({ samples }) => samples))
-    expect(forth.map(reuses)).toEqual(DIFFERENT.map(() => true))
-  })
-
-  it('runs at the same time on one model do not meet', async () => {
-    const transformer = fakeTransformer()
-    const alone: SamplingResult[] = []
-    for (const options of DIFFERENT) alone.push(await runFake({ ...options, cache: eager }))
+    const [first, then, transformer] = [fakeTransformer(), fakeTransformer(), fakeTransformer()]
+    for (const options of DIFFERENT) forth.push(await runFake({ ...options, cache: eager, transformer: first }))
+    for (const options of DIFFERENT.toReversed())
+      back.unshift(await runFake({ ...options, cache: eager, transformer: then }))
     const together = await Promise.all(DIFFERENT.map((options) => runFake({ ...options, cache: eager, transformer })))
-    expect(together.map(({ samples }) => samples)).toEqual(alone.map(({ samples }) => samples))
-    expect(together.map(untimed)).toEqual(alone.map(untimed))
+    for (const others of [back, together]) {
+      expect(others.map(untimed)).toEqual(forth.map(untimed))
+      expect(others.map(({ samples }) => samples)).toEqual(forth.map(({ samples }) => samples))
+    }
+    expect(forth.map(reuses)).toEqual(DIFFERENT.map(() => true))
   })
 
   it('a run after an aborted one is as if it were the first', async () => {
