@@ -35,6 +35,11 @@ const options = new Command('heddle bench calibrate')
   .option('--steps <n>', 'simple Euler steps', whole, 30)
   .option('--guidance <g>', 'guidance scale', Number, 3)
   .option('--size <pixels>', 'edge of the pictures', whole, 128)
+  .option('--methods <names>', 'only these, with commas between', (text) => text.split(','), [
+    'MagCache',
+    'TeaCache',
+    'SenCache',
+  ])
   .option('--tables <folder>', 'where the tables go', join(ROOT, 'nodes/caching/tables'))
   .parse()
   .opts<{
@@ -44,6 +49,7 @@ const options = new Command('heddle bench calibrate')
     steps: number
     guidance: number
     size: number
+    methods: readonly string[]
     tables: string
   }>()
 
@@ -86,7 +92,16 @@ async function write(calibration: Calibration): Promise<void> {
   process.stdout.write(`${method}, ${source}: ${file}\n`)
 }
 
+/** By the method they serve. */
+const CALIBRATORS: Readonly<Record<string, (runs: CalibrationRuns) => Promise<Calibration>>> = {
+  MagCache: calibrateMagCache,
+  TeaCache: (runs) => calibrateTeaCache(runs, 'modulated input', 4),
+  SenCache: calibrateSenCache,
+}
+
+const strangers = options.methods.filter((method) => !(method in CALIBRATORS))
+if (strangers.length > 0)
+  throw new Error(`calibrate: no method ${strangers.join(', ')}; there is ${Object.keys(CALIBRATORS).join(', ')}`)
 const runs = await plan()
-await write(await calibrateMagCache(runs))
-await write(await calibrateTeaCache(runs, 'modulated input', 4))
-await write(await calibrateSenCache(runs))
+for (const [method, calibrate] of Object.entries(CALIBRATORS))
+  if (options.methods.includes(method)) await write(await calibrate(runs))
