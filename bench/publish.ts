@@ -10,12 +10,12 @@ const PAGE = 'docs/caching-bench.md'
 const PLOTS = 'docs/caching-bench'
 
 /** Puts `text` between the two marks of `name` in a Markdown file; throws when they are not there. */
-async function fill(path: string, name: string, text: string): Promise<void> {
+async function fill(root: string, path: string, name: string, text: string): Promise<void> {
   const [open, close] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`]
-  const before = await readFile(join(ROOT, path), 'utf8')
+  const before = await readFile(join(root, path), 'utf8')
   const [start, end] = [before.indexOf(open), before.indexOf(close)]
   if (start < 0 || end < start) throw new Error(`${path}: expected ${open} and ${close} in this order`)
-  await writeFile(join(ROOT, path), `${before.slice(0, start + open.length)}\n\n${text}\n\n${before.slice(end)}`)
+  await writeFile(join(root, path), `${before.slice(0, start + open.length)}\n\n${text}\n\n${before.slice(end)}`)
 }
 
 /** Of a method's settings, the most faithful that promises at least this speed-up; the fastest where none does. */
@@ -42,27 +42,29 @@ const HOW_TO_READ =
   'uncached run of the same noise, *to converged* is the distance (relative L2) to the solution with many more steps. Of each ' +
   `method the most faithful setting that promises ${WORTHWHILE}x; all settings and curves: [${PAGE}](${PAGE}).`
 
-const none = (heads: readonly string[], otherwise: string): string =>
-  heads.length > 0 ? heads.join('\n\n') : otherwise
+/** A list of sentences, or the one that says that there are none. */
+const orElse = (sentences: readonly string[], otherwise: string): string =>
+  sentences.length > 0 ? sentences.map((sentence) => `- ${sentence}`).join('\n') : otherwise
 
 /** `result` must come from a full run; a quick one is refused, since nobody should quote it. */
-export async function publish(result: Result): Promise<void> {
+export async function publish(result: Result, root = ROOT): Promise<void> {
   if (result.command.includes('--quick')) throw new Error('bench: a --quick result is not for publishing')
   const source = `${sourceOf(result)}.`
-  await mkdir(join(ROOT, 'docs'), { recursive: true })
+  await mkdir(join(root, 'docs'), { recursive: true })
   for (const [ending, plot] of Object.entries(plotsOf(result)))
-    await writeFile(join(ROOT, `${PLOTS}${ending}.svg`), plot)
-  await fill('README.md', 'cache', `${shortTable(chosen(result.rows))}\n\n${HOW_TO_READ}\n\n${source}`)
-  await fill('docs/dicache.md', 'all', `${shortTable(result.rows.filter(isDiCacheOrRival))}\n\n${source}`)
-  await fill(PAGE, 'settings', `${longTable(result.rows)}\n\n${source}`)
+    await writeFile(join(root, `${PLOTS}${ending}.svg`), plot)
+  await fill(root, 'README.md', 'cache', `${shortTable(chosen(result.rows))}\n\n${HOW_TO_READ}\n\n${source}`)
+  await fill(root, 'docs/dicache.md', 'all', `${shortTable(result.rows.filter(isDiCacheOrRival))}\n\n${source}`)
+  await fill(root, PAGE, 'settings', `${longTable(result.rows)}\n\n${source}`)
   const unmatched = result.unmatched.map((config) => `${config}: no fixed mask here computes as little, or as much.`)
-  await fill(PAGE, 'masks', [duelTable(result.duels), ...unmatched].join('\n\n'))
+  await fill(root, PAGE, 'masks', [duelTable(result.duels), ...unmatched].join('\n\n'))
   await fill(
+    root,
     PAGE,
     'overhead',
-    none(shortfalls(result.rows), 'Every setting kept at least 95 % of what its counted work promises.'),
+    orElse(shortfalls(result.rows), 'Every setting kept at least 95 % of what its counted work promises.'),
   )
-  await fill(PAGE, 'batch', result.batch ? batchText(result.batch) : 'Not measured.')
+  await fill(root, PAGE, 'batch', result.batch ? batchText(result.batch) : 'Not measured.')
 }
 
 const isDiCacheOrRival = ({ method }: Row): boolean => method === 'DiCache' || method === 'FewerSteps euler'

@@ -1,5 +1,5 @@
 /** DiCache as it is published for batches, one decision for all samples: only to be compared with a decision for each. */
-import { anchorAfter, estimateOutput, type Anchor } from '../../diffusion/caching/residuals.ts'
+import { Anchors } from '../../diffusion/caching/residuals.ts'
 import type { Branch, CacheConfiguration, Call, Denoiser, Evaluated, Hidden } from '../../diffusion/caching/contract.ts'
 import { forcedBecause } from '../../diffusion/caching/forcing.ts'
 import { meanAbs, meanAbsDifference, type Tensor } from '../../diffusion/tensor.ts'
@@ -18,6 +18,9 @@ export interface OneDecisionOptions {
   readonly probeDepth: number
   readonly maxGain: number
 }
+
+/** Computed evaluations that an estimate is made from, as published. */
+const ANCHORS = 2
 
 /** How far one sample's probes moved, and how large they were. */
 interface Moved {
@@ -74,7 +77,7 @@ class Gate {
 
 interface BranchState {
   before: Tensor | null
-  anchors: readonly Anchor[]
+  readonly anchors: Anchors
 }
 
 async function answer(
@@ -85,12 +88,11 @@ async function answer(
 ): Promise<Evaluated> {
   const { input, probe, state } = probed
   if (skip) {
-    const { image } = estimateOutput(input.image, probe.image, state.anchors, { min: 1, max: maxGain })
+    const { image } = state.anchors.estimate(input.image, probe.image, { min: 1, max: maxGain })
     return { prediction: await denoiser.head({ ...input, image }), trace: { decision: 'skipped' } }
   }
   const output = await denoiser.blocks(probe, probeDepth, denoiser.facts.depth)
-  const anchor = anchorAfter(state.anchors.at(-1), input.image, probe.image, output.image)
-  if (anchor) state.anchors = [...state.anchors, anchor].slice(-2)
+  state.anchors.add({ input: input.image, probed: probe.image, output: output.image })
   return { prediction: await denoiser.head(output), trace: { decision: 'resumed' } }
 }
 
@@ -100,7 +102,7 @@ function evaluator(options: OneDecisionOptions, meeting: Meeting<boolean>) {
   return async (call: Call, denoiser: Denoiser): Promise<ReadonlyMap<Branch, Evaluated>> => {
     const probed = await Promise.all(
       call.branches.map(async (branch) => {
-        const state = states.get(branch) ?? { before: null, anchors: [] }
+        const state = states.get(branch) ?? { before: null, anchors: new Anchors(ANCHORS) }
         states.set(branch, state)
         const input = await denoiser.embed(call, branch)
         return { branch, state, input, probe: await denoiser.blocks(input, 0, options.probeDepth) }

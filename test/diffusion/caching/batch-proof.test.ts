@@ -62,7 +62,9 @@ describe('a batch of eight different prompts', () => {
 
   it('computes fewer than one decision for the whole batch that serves no sample worse', () => {
     expect(proof.anyRuleBlocks).toBeGreaterThan(proof.batchBlocks)
-    expect(proof.meanRuleBlocks).not.toBe(proof.batchBlocks)
+    expect(proof.anyRuleBlocks).toBeGreaterThanOrEqual(proof.meanRuleBlocks)
+    // One decision: all samples run the same blocks.
+    expect([proof.anyRuleBlocks % SAMPLES, proof.meanRuleBlocks % SAMPLES]).toEqual([0, 0])
   })
 })
 
