@@ -171,7 +171,7 @@ export class Report extends Panel {
         <p class="empty">
           ${
             this.app.reports.isStored
-              ? 'Nothing was sampled for this result: its samples were kept from an earlier one.'
+              ? 'No sampler reported anything for this result.'
               : 'The weave of a sampling run appears here: which blocks of the model each step really computed.'
           }
         </p>`

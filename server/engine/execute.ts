@@ -1,4 +1,5 @@
 /** Runs one prompt: what is memoised is taken, what is ready runs, and clients hear of it in ComfyUI's order. */
+import type { CacheReport } from '../../diffusion/caching/report-types.ts'
 import type { Files, Models, RunContext } from '../../nodes/define.ts'
 import type { Lists } from '../../nodes/spec.ts'
 import { invoke, type CallSite } from './call.ts'
@@ -104,11 +105,20 @@ class Run {
     }
     const cached = Object.keys(prompt).filter((id) => this.#results.has(id))
     this.#event('execution_cached', { nodes: cached, timestamp: Date.now() })
+    for (const id of cached) this.#repeatReports(id)
     for (const id of outputs) {
       const ui = this.#results.get(id)?.ui
       if (ui) this.#showResult(id, ui)
     }
     return plan(prompt, outputs, registry, (id) => this.#results.has(id))
+  }
+
+  /** A sampler that is kept from before has its report told again: the new result is made of its samples. */
+  #repeatReports(id: string): void {
+    const at = this.#node(id).registered.outputTypes.indexOf('CACHE_REPORT')
+    if (at < 0) return
+    const reporter = this.#reporter(id)
+    for (const report of this.#results.get(id)?.outputs[at] ?? []) reporter.repeat(report as CacheReport)
   }
 
   #showResult(id: string, ui: NonNullable<Result['ui']>): void {

@@ -72,6 +72,14 @@ export class NodeReporter implements Reporter {
     this.#event('heddle.sampled', { index: this.#runs++, ...totals })
   }
 
+  /** Tells of a run of an earlier prompt whose result is used again, as if it had just been made. */
+  repeat(report: CacheReport): void {
+    const { method, params, family, depth, evaluations, samples, branches } = report
+    this.cacheRows(report.rows, { method, params, family, depth, evaluations, samples, branches })
+    this.sampled(report)
+    report.warnings.forEach((warning) => this.warn(warning))
+  }
+
   readonly warn = (message: string): void => this.#event('heddle.warning', { message })
 
   /** Sends the last progress and preview if they were held back, and waits for what is being encoded. */

@@ -68,6 +68,15 @@ describe('reports', () => {
     ])
   })
 
+  it('of a sampler that is kept from an earlier prompt are there again', async () => {
+    const first = await client.run(sampling(3, 21))
+    const second = await client.run(sampling(3, 21))
+    expect(client.event(second, 'execution_cached')).toMatchObject({ nodes: ['1', '3'] })
+    expect(await reportsOf(second)).toEqual(await reportsOf(first))
+    expect((await reportsOf(second)).reports[0]!.report.rows).toHaveLength(3)
+    expect(client.event(second, 'heddle.warning')).toMatchObject({ node: '1', message: 'nothing was computed' })
+  })
+
   it('of a run that was cut short hold the rows it got to', async () => {
     const id = await client.queue(sampling(100, 2))
     await client.until(({ type, data: d }) => type === 'heddle.cache' && d['prompt_id'] === id)
@@ -95,7 +104,7 @@ describe('reports', () => {
     expect(all[newer]).toEqual([
       {
         ...{ node: '1', index: 0, complete: true, method: 'TestPreview', evaluations: 3 },
-        ...{ computedBlocks: 14, totalBlocks: 36, seconds: 0.25, warnings: [] },
+        ...{ computedBlocks: 14, totalBlocks: 36, seconds: 0.25, warnings: ['nothing was computed'] },
       },
     ])
     expect(Object.keys(await summaries('?max_items=1'))).toEqual([newer])

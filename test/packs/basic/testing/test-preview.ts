@@ -1,5 +1,6 @@
 /** TestPreview: sends pictures and cache decisions while it works. */
 import { setTimeout as wait } from 'node:timers/promises'
+import type { ReportRow } from '../../../../diffusion/caching/report-types.ts'
 import { defineNode } from '../../../../nodes/define.ts'
 import { int } from '../../../../nodes/spec.ts'
 
@@ -14,35 +15,34 @@ export default defineNode({
     seed: int({ default: 0, min: 0, max: 1_000_000_000 }),
     runs: int({ default: 1, min: 1, max: 9, optional: true }),
   },
-  outputs: { INT: 'INT' },
+  outputs: { INT: 'INT', report: 'CACHE_REPORT' },
   async run({ frames, runs }, { report }) {
     const plan = {
       ...{ method: 'TestPreview', params: { threshold: 0.2 }, family: 'test', depth: 12 },
       ...{ evaluations: frames, samples: 1, branches: ['cond'] as const },
     }
+    const rows: ReportRow[] = []
+    const totals = {
+      ...plan,
+      ...{ rows, warnings: ['nothing was computed'], seconds: 0.25 },
+      ...{ computedBlocks: frames + 11, totalBlocks: 12 * frames, computedFlops: frames, totalFlops: frames },
+    }
     for (let step = 0; step < frames * runs; step++) {
       const frame = step % frames
       report.preview(new Uint8Array(SIZE * SIZE * 3).fill(frame * 40), SIZE, SIZE)
       report.progress(frame + 1, frames)
-      const row = {
-        ...{ evaluation: frame, sample: 0, branch: 'cond' as const, sigma: 1 - frame / frames },
+      const row: ReportRow = {
+        ...{ evaluation: frame, sample: 0, branch: 'cond', sigma: 1 - frame / frames },
+        ...{ blocks: frame === 0 ? 12 : 1, decision: frame === 0 ? 'full' : 'skipped' },
         ...{ milliseconds: 1, modules: {}, flops: 1 },
       }
-      report.cacheRows([{ ...row, blocks: frame === 0 ? 12 : 1, decision: frame === 0 ? 'full' : 'skipped' }], plan)
+      if (step < frames) rows.push(row)
+      report.cacheRows([row], plan)
       await wait(10)
       if (frame < frames - 1) continue
-      report.sampled({
-        ...plan,
-        rows: [],
-        warnings: [],
-        computedBlocks: frames + 11,
-        totalBlocks: 12 * frames,
-        computedFlops: frames,
-        totalFlops: frames,
-        seconds: 0.25,
-      })
+      report.sampled(totals)
     }
-    report.warn('nothing was computed')
-    return { INT: frames }
+    totals.warnings.forEach((warning) => report.warn(warning))
+    return { INT: frames, report: totals }
   },
 })
