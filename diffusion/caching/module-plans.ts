@@ -13,6 +13,7 @@ import type {
 } from './contract.ts'
 import { moduleKey } from './contract.ts'
 import type { Tensor } from '../tensor.ts'
+import { forecastValue, learn, type Differences, type Forecast } from './estimators.ts'
 
 /** What every such method asks for: the modules, and a way in after the embedding and out before the head. */
 export const needsModules = (kinds: readonly string[], { depth }: Facts): Needs => ({
@@ -42,3 +43,27 @@ export function decisionOf(given: ReadonlyMap<ModuleKey, GivenModule>, { depth, 
   const none = given.size === depth * modules.size && [...given.values()].every(({ refresh }) => !refresh)
   return none ? 'skipped' : 'partial'
 }
+
+/** What the computed evaluations so far say of one module's output. */
+export interface KnownModule {
+  readonly image: Differences
+  readonly text: Differences | null
+}
+
+/** Takes in an output computed at `call`; null when it is not finite. */
+export function learnModule(
+  before: KnownModule | undefined,
+  call: Call,
+  { image, text }: ModuleOutput,
+  forecast: Forecast,
+): KnownModule | null {
+  const known = learn(before?.image ?? null, call, image, forecast)
+  const knownText = text && learn(before?.text ?? null, call, text, forecast)
+  return known && (!text || knownText) ? { image: known, text: knownText } : null
+}
+
+/** The output as it is forecast for `call`; the newest one itself where nothing is added to it. */
+export const forecastModule = ({ image, text }: KnownModule, call: Call, forecast: Forecast): ModuleOutput => ({
+  image: forecastValue(image, call, forecast),
+  text: text && forecastValue(text, call, forecast),
+})
