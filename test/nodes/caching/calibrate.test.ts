@@ -214,8 +214,9 @@ describe('the way from a calibrator into its method', () => {
     async (samplerName) => {
       const mag = await calibrateMagCache(plan({ samplerName }))
       expect(mag.ratios.cond.length).toBe(samplers.get(samplerName)!.evaluations(plan().sigmas))
-      const { sigmas } = await calibrateSenCache(plan({ samplerName }))
+      const { sigmas, latent, time } = await calibrateSenCache(plan({ samplerName }))
       expect(new Set(sigmas).size).toBe(sigmas.length)
+      expect([latent.length, time.length]).toEqual([sigmas.length, sigmas.length])
     },
   )
 
