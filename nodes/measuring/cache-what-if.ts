@@ -4,10 +4,11 @@ import { recorder } from '../../diffusion/caching/recording.ts'
 import { firstDivergence, replay, type Divergence, type Prediction } from '../../diffusion/caching/replay.ts'
 import type { CacheReport } from '../../diffusion/caching/report-types.ts'
 import { sample } from '../../diffusion/sampling.ts'
-import { defineNode } from '../define.ts'
+import type { SamplingResult } from '../../diffusion/sampling-types.ts'
+import { defineNode, type Reporter } from '../define.ts'
 import { port } from '../ports.ts'
 import { samplingInputs, samplingRun, watched } from '../sampling-run.ts'
-import { float, int, text, toggle } from '../spec.ts'
+import { float, int, text, toggle, type Values } from '../spec.ts'
 import { drawWhatIf, type Column } from './drawing/what-if.ts'
 import { computedShare, knobOf, valuesBetween, type Knob } from './turning/knob.ts'
 
@@ -89,24 +90,26 @@ function draw(cache: CacheConfiguration, knob: Knob, points: readonly Point[], c
   })
 }
 
+const inputs = {
+  ...samplingInputs,
+  cache: port('CACHE', { help: 'Any caching method, set up as it is to be used.' }),
+  low: float({ default: 0, min: 0, max: 1000, step: 0.01, help: 'Smallest value of the knob.' }),
+  high: float({ default: 0.6, min: 0, max: 1000, step: 0.01, help: 'Largest value of the knob.' }),
+  points: int({ default: 25, min: 2, max: 100, help: 'How many values are tried; they cost no run of the model.' }),
+  verify: toggle({
+    default: true,
+    help: 'Also run the method for real as it is set up, and say at which evaluation the prediction first goes wrong. One more run.',
+  }),
+  knob: text({ default: 'threshold', help: "Which of the method's numbers is turned." }),
+  whole_numbers: toggle({ default: false, help: 'For knobs that count something, such as an interval or a depth.' }),
+}
+
 export default defineNode({
   type: 'CacheWhatIf',
   category: 'measuring',
   title: 'Cache What-If',
   help: "Samples once in full, and tells from that run what the caching method would skip at every threshold of a range, without running the model again. Then, if told to, runs it for real and says where prediction and run part: once a step is skipped, the latents are no longer the full run's.",
-  inputs: {
-    ...samplingInputs,
-    cache: port('CACHE', { help: 'Any caching method, set up as it is to be used.' }),
-    low: float({ default: 0, min: 0, max: 1000, step: 0.01, help: 'Smallest value of the knob.' }),
-    high: float({ default: 0.6, min: 0, max: 1000, step: 0.01, help: 'Largest value of the knob.' }),
-    points: int({ default: 25, min: 2, max: 100, help: 'How many values are tried; they cost no run of the model.' }),
-    verify: toggle({
-      default: true,
-      help: 'Also run the method for real as it is set up, and say at which evaluation the prediction first goes wrong. One more run.',
-    }),
-    knob: text({ default: 'threshold', help: "Which of the method's numbers is turned." }),
-    whole_numbers: toggle({ default: false, help: 'For knobs that count something, such as an interval or a depth.' }),
-  },
+  inputs,
   outputs: { IMAGE: 'IMAGE', LATENT: 'LATENT', text: 'STRING', json: 'STRING' },
   isOutput: true,
   validate: ({ low, high }) =>
@@ -117,33 +120,21 @@ export default defineNode({
     const { cache, model } = values
     const knob = knobOf(cache, values.knob)
     const settings = valuesBetween(values.low, values.high, values.points, values.whole_numbers)
-    const configurations = settings.map((value) => knob.at(value))
-    const run = samplingRun(values)
-    const runs = values.verify ? 2 : 1
-    const all = runs * Math.max(1, run.sigmas.length - 1)
-    const sampleWith = async (tried: CacheConfiguration, index: number) => {
-      const among = { before: (index * all) / runs, all }
-      const result = await sample({ ...run, ...watched(model.latent, report, among), cache: tried, signal })
-      report.sampled(result.report)
-      return result
-    }
-
-    const tape = recorder([...configurations, cache], run.latent.shape[0] ?? 1)
-    const full = await sampleWith(tape.cache, 0)
-    const points: Point[] = []
-    for (const [i, configuration] of configurations.entries()) {
+    const run = samplerOf(values, report, signal)
+    const tape = recorder(
+      [...settings.map((value) => knob.at(value)), cache],
+      values.latent_image.samples.shape[0] ?? 1,
+    )
+    const full = await run(tape.cache)
+    const predict = (configuration: CacheConfiguration) => {
       signal.throwIfAborted()
-      points.push({ value: settings[i]!, prediction: await replay(tape.recording(), configuration, model.transformer) })
+      return replay(tape.recording(), configuration, model.transformer)
     }
-    let checked: Checked | null = null
-    if (values.verify) {
-      const prediction = await replay(tape.recording(), cache, model.transformer)
-      const real = await sampleWith(cache, 1)
-      real.report.warnings.forEach((warning) => report.warn(warning))
-      checked = { prediction, report: real.report, divergence: firstDivergence(prediction.rows, real.report.rows) }
-    }
-    const shares = new Set(points.map(({ prediction }) => computedShare(prediction)))
-    if (shares.size === 1) report.warn(`turning ${knob.name} changes nothing: does a preset of ${cache.method} fix it?`)
+    const points: Point[] = []
+    for (const value of settings) points.push({ value, prediction: await predict(knob.at(value)) })
+    const checked = values.verify ? check(await predict(cache), await run(cache), report) : null
+    if (new Set(points.map(({ prediction }) => computedShare(prediction))).size === 1)
+      report.warn(`turning ${knob.name} changes nothing: does a preset of ${cache.method} fix it?`)
     const lines = [
       ...(checked ? [checkedText(knob, checked)] : []),
       `${cache.method}, ${knob.name}, predicted from one full run of ${full.report.seconds.toFixed(1)} s:`,
@@ -158,3 +149,22 @@ export default defineNode({
     }
   },
 })
+
+/** Runs with one cache after another on the same noise, as many as `verify` asks for. */
+function samplerOf(values: Values<typeof inputs>, report: Reporter, signal: AbortSignal) {
+  const run = samplingRun(values)
+  const steps = Math.max(1, run.sigmas.length - 1)
+  let done = 0
+  return async (cache: CacheConfiguration): Promise<SamplingResult> => {
+    const among = { before: done++ * steps, all: (values.verify ? 2 : 1) * steps }
+    const result = await sample({ ...run, ...watched(values.model.latent, report, among), cache, signal })
+    report.sampled(result.report)
+    return result
+  }
+}
+
+/** Sets a prediction beside the real run; what that has to warn of is said on the node. */
+function check(prediction: Prediction, { report: real }: SamplingResult, report: Reporter): Checked {
+  real.warnings.forEach((warning) => report.warn(warning))
+  return { prediction, report: real, divergence: firstDivergence(prediction.rows, real.rows) }
+}
