@@ -55,7 +55,7 @@ const inputs = {
     max: 10,
     step: 0.01,
     round: 0.001,
-    help: 'Summed error of the residual length at which everything is computed again. Higher is faster and less faithful; 0 is off. FLUX.1-dev was published with 0.24, WAN2.1-1.3B with 0.12.',
+    help: 'Summed error of the residual length at which everything is computed again. Higher is faster and less faithful; 0 is off. 0.12 was tried on the shipped model at 30 steps; FLUX.1-dev was published with 0.24, WAN2.1-1.3B with 0.12.',
   }),
   max_skips: int({
     default: 3,
