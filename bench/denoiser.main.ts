@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { openCheckpoint } from '../diffusion/families/checkpoint.ts'
 import type { Part, Transformer } from '../diffusion/families/contract.ts'
 import type { ReportRow } from '../diffusion/caching/report-types.ts'
+import { loadRegistry } from '../server/engine/registry.ts'
 import { methodSettings } from './methods.ts'
 import { openScene, paint, type Stage } from './scene.ts'
 import { uncached, type Setting } from './setting.ts'
@@ -169,8 +170,10 @@ const stage: Stage = {
   size: Number(options.size),
   negative: await checkpoint.clip.encode(''),
 }
-const warn = (problem: string) => void process.stderr.write(`${problem}\n`)
-const [setting] = await methodSettings({ steps, quick: true, only: [options.method], warn })
+const registry = await loadRegistry()
+const calibrate = () => Promise.reject(new Error('this bench makes no calibrations; choose a method that needs none'))
+const chosen = await methodSettings({ registry, calibrate, steps, quick: true, only: [options.method] })
+const setting = chosen.find(({ method }) => method === options.method)
 if (!setting) throw new Error(`bench/settings has nothing for '${options.method}'`)
 await watch(stage, setting)
 const [plain, cached]: [Evaluation[], Evaluation[][]] = [[], []]
