@@ -72,7 +72,7 @@ const methodSeries = (rows: readonly Row[], measure: Measure): readonly Series[]
   methodsOf(rows, 'method').map((name, i) => ({
     name,
     colour: COLOURS[i % COLOURS.length]!,
-    points: pointsOf(
+    ...pointsOf(
       rows.filter((row) => row.method === name),
       measure,
     ),
