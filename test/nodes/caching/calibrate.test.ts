@@ -220,6 +220,18 @@ describe('the way from a calibrator into its method', () => {
     },
   )
 
+  it.each(['TeaCache', 'MagCache', 'SenCache'])(
+    '%s has a table of the shipped model, fitted at its 30 steps',
+    async (method) => {
+      const node = (await loadRegistry()).nodes.get(method)!
+      const model = { ...fakeModel(fakeTransformer()), name: 'heddle-flux-mini' }
+      const cache = await configured(node, { max_skips: 3 })
+      const { report } = await runFake({ cache, model, steps: 30 })
+      expect(report.warnings.filter((warning) => warning.includes('calibrated'))).toEqual([])
+      expect(report.rows.length).toBe(60)
+    },
+  )
+
   it('no step, nothing to find', async () => {
     await expect(calibrateMagCache(plan({ sigmas: [] }))).rejects.toThrow(/at least one step/)
   })
