@@ -9,7 +9,13 @@ import { isMethod, valuesFor, type Values } from './nodes.ts'
 const ROOT = join(import.meta.dirname, '..')
 const FOLDER = join(ROOT, 'workflows')
 const SETTINGS = join(import.meta.dirname, 'settings')
-const TEMPLATE = { method: 'DiCache', sampler: 'KSampler', save: 'SaveImage', file: 'text-to-image-dicache.json' }
+const TEMPLATE = {
+  method: 'DiCache',
+  loader: 'CheckpointLoaderSimple',
+  sampler: 'KSampler',
+  save: 'SaveImage',
+  file: 'text-to-image-dicache.json',
+}
 
 /** What a bench's sheet says of the settings; see bench/methods.ts for the whole of it. */
 const Sheet = z.object({
@@ -56,11 +62,13 @@ const named = (workflow: Workflow, type: string): SavedNode => {
   return node
 }
 
+const input = (node: SavedNode, name: string) => node.inputs.find((one) => one.name === name)
+
 /** Values of the widgets as editors save them: required inputs, then optional ones, a seed followed by what becomes of it. */
 function widgetValues(node: RegisteredNode, given: Values): unknown[] {
   const values = valuesFor(node, given, `workflow of ${node.definition.type}`)
-  const { input } = describeNode(node, () => [])
-  const names = ['required', 'optional'].flatMap((group) => Object.keys(input[group] ?? {}))
+  const described = describeNode(node, () => []).input
+  const names = ['required', 'optional'].flatMap((group) => Object.keys(described[group] ?? {}))
   return names.flatMap((name) => {
     const spec = node.spec(name)
     if (!spec || spec.linkOnly || spec.hidden) return []
@@ -101,16 +109,57 @@ function connect(
 }
 
 /** The calibrating node beside the method: it sees what the sampler sees, and its text goes into the method. */
-function calibrate(workflow: Workflow, node: RegisteredNode, into: string, given: Values): void {
-  const [sampler, method] = [named(workflow, TEMPLATE.sampler), workflow.nodes.at(-1)!]
+function calibrate(workflow: Workflow, method: SavedNode, node: RegisteredNode, into: string, given: Values): void {
+  const sampler = named(workflow, TEMPLATE.sampler)
   const calibrator = saved(node, ++workflow.last_node_id, [400, 860], given)
   workflow.nodes.push(calibrator)
   for (const [name] of node.inputs.filter(([, spec]) => spec.linkOnly && !spec.hidden)) {
-    const link = workflow.links.find(([id]) => id === sampler.inputs.find((input) => input.name === name)?.link)
+    const link = workflow.links.find(([id]) => id === input(sampler, name)?.link)
     const source = link && workflow.nodes.find(({ id }) => id === link[1])
     if (source) connect(workflow, source, link[2], calibrator, name, false)
   }
   connect(workflow, calibrator, node.outputTypes.indexOf('STRING'), method, into, true)
+}
+
+/** Takes a link away from both of its ends. */
+function disconnect(workflow: Workflow, to: SavedNode, name: string): void {
+  const slot = input(to, name)
+  const link = workflow.links.find(([id]) => id === slot?.link)
+  if (!slot || !link) return
+  slot.link = null
+  workflow.links = workflow.links.filter((one) => one !== link)
+  for (const { outputs } of workflow.nodes)
+    for (const output of outputs) output.links = output.links.filter((id) => id !== link[0])
+}
+
+/** Lets the method's output into an input of the sampler that is there. */
+function reconnect(workflow: Workflow, method: SavedNode, type: string, name: string): void {
+  const sampler = named(workflow, TEMPLATE.sampler)
+  disconnect(workflow, sampler, name)
+  const [id, slot] = [++workflow.last_link_id, method.outputs.findIndex((output) => output.type === type)]
+  const at = sampler.inputs.findIndex((one) => one.name === name)
+  sampler.inputs[at]!.link = id
+  method.outputs[slot]!.links.push(id)
+  workflow.links.push([id, method.id, slot, sampler.id, at, type])
+}
+
+/** Wires the method to the sampler: its CACHE, or the model through it. */
+function wire(workflow: Workflow, node: RegisteredNode, method: SavedNode): void {
+  if (node.outputTypes.includes('CACHE')) {
+    reconnect(workflow, method, 'CACHE', 'cache')
+    return
+  }
+  disconnect(workflow, named(workflow, TEMPLATE.sampler), 'cache')
+  const loader = named(workflow, TEMPLATE.loader)
+  connect(
+    workflow,
+    loader,
+    loader.outputs.findIndex(({ type }) => type === 'MODEL'),
+    method,
+    'model',
+    false,
+  )
+  reconnect(workflow, method, 'MODEL', 'model')
 }
 
 /** The template with `node` in DiCache's place. */
@@ -120,18 +169,15 @@ function build(template: unknown, node: RegisteredNode, sheet: Sheet | undefined
   const old = named(workflow, TEMPLATE.method)
   const settings = { ...sheet?.shared, ...sheet?.sweep[0]?.with }
   const method = saved(node, old.id, [old.pos[0]!, old.pos[1]!], settings)
-  const slot = node.outputTypes.indexOf('CACHE')
-  method.outputs[slot]!.links.push(...old.outputs[0]!.links)
-  workflow.links = workflow.links.map((link) =>
-    link[1] === old.id ? [link[0], old.id, slot, link[3], link[4], link[5]] : link,
-  )
+  disconnect(workflow, named(workflow, TEMPLATE.sampler), 'cache')
   workflow.nodes = [...workflow.nodes.filter((one) => one !== old), method]
+  wire(workflow, node, method)
   workflow.extra['title'] = `Text to image with ${title}`
   named(workflow, TEMPLATE.save).widgets_values[0] = `text-to-image-${type.toLowerCase()}`
   if (sheet?.calibrate) {
     const calibrator = registry.nodes.get(sheet.calibrate.node)
     if (!calibrator) throw new Error(`${sheet.calibrate.node}, which calibrates ${type}, is no node`)
-    calibrate(workflow, calibrator, sheet.calibrate.into, sheet.calibrate.with)
+    calibrate(workflow, method, calibrator, sheet.calibrate.into, sheet.calibrate.with)
   }
   return workflow
 }
@@ -151,8 +197,8 @@ export async function workflowFiles(registry: Registry): Promise<readonly Workfl
     JSON.parse(await readFile(workflowPath(TEMPLATE.file), 'utf8')) as unknown,
     await sheets(),
   ]
-  const methods = [...registry.nodes.values()].filter((node) => isMethod(node) && node.outputTypes.includes('CACHE'))
-  return methods
+  return [...registry.nodes.values()]
+    .filter(isMethod)
     .map((node) => ({ node, method: node.definition.type }))
     .filter(({ method }) => method !== TEMPLATE.method)
     .map(({ node, method }) => ({

@@ -25,6 +25,8 @@ const RUN = [
   'text-to-image-teacache.json',
 ]
 
+const registry = await loadRegistry()
+
 /** Fewer steps than shipped, but enough for the cache to have something to decide. */
 const STEPS = 12
 
@@ -75,20 +77,18 @@ async function pictureOf({ outputs }: Document): Promise<Tensor> {
 }
 
 describe('shipped workflows', () => {
-  const registry = loadRegistry()
   const inputs = readdirSync(join(FOLDER, 'input'))
   const lists = (folder: string) => (folder === 'input' ? inputs : ['heddle-flux-mini'])
 
   it.each(names)('%s is a valid prompt', async (name) => {
-    const nodes = await registry
     const saved: unknown = JSON.parse(await readFile(join(FOLDER, name), 'utf8'))
-    const checked = validate(toPrompt(saved, describeAll(nodes, lists)), null, nodes, lists)
+    const checked = validate(toPrompt(saved, describeAll(registry, lists)), null, registry, lists)
     expect(checked.ok ? null : checked.error).toBeNull()
     expect(checked.nodeErrors).toEqual({})
   })
 
   it('every caching method has one, as `npx tsx bench/workflows.main.ts` writes it', async () => {
-    for (const { name, text } of await workflowFiles(await registry))
+    for (const { name, text } of await workflowFiles(registry))
       expect(names.includes(name) && (await readFile(join(FOLDER, name), 'utf8')), `run it for ${name}`).toBe(text)
   })
 

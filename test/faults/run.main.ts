@@ -6,7 +6,7 @@
  * The faults of a method stand in <method>.json beside this file: where, what text, what instead, which rule that breaks, and
  * which test files must fail. The working tree is never touched. Each fault is one vitest process over its tests, ended at the
  * first failure; tests over all methods are told by METHOD to try this one alone. A fault counts as caught only when a test failed: one that keeps the file from loading proves nothing and is
- * reported as broken, as is a list whose tests fail without any fault. Exit code 1 unless every fault was caught.
+ * reported as broken, one that never ends as undecided, and a list whose tests fail without any fault shows nothing. Exit code 1 unless every fault was caught.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -15,8 +15,8 @@ import { dirname, join } from 'node:path'
 import { misfit, planted, readFaults, type Fault, type FaultList } from './faults.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-/** A fault may make a test wait for ever; noticing that by the clock is noticing it. */
-const LIMIT_MS = 120_000
+/** A fault may make a test wait for ever; what has not ended by then has decided nothing. */
+const LIMIT_MS = 600_000
 
 /** Folders that tests read but no fault changes: linked, not copied. */
 const LINKED = ['node_modules', 'models', 'test/fixtures/parity']
@@ -75,7 +75,7 @@ function failedTests(report: string): number {
 const OUTCOME: Readonly<Record<Verdict, string>> = {
   passed: 'SURVIVED',
   failed: 'caught',
-  hung: 'caught (hangs)',
+  hung: 'UNDECIDED (does not end)',
   broken: 'BROKEN (does not load)',
 }
 

@@ -2,9 +2,12 @@
 import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isMethod } from '../../../bench/nodes.ts'
 import type { CacheConfiguration } from '../../../diffusion/caching/contract.ts'
+import type { DiffusionModel } from '../../../diffusion/families/contract.ts'
 import { loadRegistry, type RegisteredNode } from '../../../server/engine/registry.ts'
 import type { Subject } from '../../diffusion/caching/conformance.ts'
+import { fakeModel, fakeTransformer } from '../../fixtures/fake-model.ts'
 import { context } from '../context.ts'
 
 /** Inputs of a node that differ from their defaults; links are given as the values they carry. */
@@ -29,13 +32,11 @@ export interface Declaration {
 /** A name without dashes and capitals: a node's file is named like its type. */
 export const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
-/** The caching nodes of the program: those of nodes/caching that give a CACHE. Throws when a node file is left out. */
+/** The caching methods of the program: nodes that give a CACHE, or a MODEL that carries one. Throws when a node file is left out. */
 export async function cachingNodes(): Promise<readonly RegisteredNode[]> {
   const { nodes, problems } = await loadRegistry()
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  return [...nodes.values()].filter(
-    ({ definition, outputTypes }) => definition.category === 'caching' && outputTypes.includes('CACHE'),
-  )
+  return [...nodes.values()].filter(isMethod)
 }
 
 /** All inputs of a node: `settings`, and its defaults for the rest. Throws for an input that it lacks or that refuses its value. */
@@ -52,10 +53,14 @@ export function inputsOf(node: RegisteredNode, settings: Settings): Readonly<Rec
   return Object.fromEntries(values)
 }
 
-/** What the node's CACHE link carries under these settings. */
+/** What the node's CACHE link, or its MODEL, carries under these settings. */
 export async function configured(node: RegisteredNode, settings: Settings): Promise<CacheConfiguration> {
-  const produced: unknown = await node.definition.run(inputsOf(node, settings), context(tmpdir()))
-  return (produced as { readonly CACHE: CacheConfiguration }).CACHE
+  const model = node.spec('model')?.linkOnly ? { model: fakeModel(fakeTransformer()) } : {}
+  const produced: unknown = await node.definition.run(inputsOf(node, { ...model, ...settings }), context(tmpdir()))
+  const { CACHE, MODEL } = produced as { readonly CACHE?: CacheConfiguration; readonly MODEL?: DiffusionModel }
+  const cache = CACHE ?? MODEL?.cache
+  if (!cache) throw new Error(`${node.definition.type} gave no caching method`)
+  return cache
 }
 
 const SUBJECTS = join(import.meta.dirname, 'subjects')
