@@ -16,16 +16,34 @@ export interface Passed {
   readonly output: Tensor
 }
 
+/** a - b, and whether all of it is finite, in one pass: 0 times what is not finite is no number. */
+function difference(a: Tensor, b: Tensor, into?: Float32Array): { readonly tokens: Tensor; readonly finite: boolean } {
+  const [x, y, out] = [a.data, b.data, memory(a.data.length, into)]
+  const even = out.length & ~1
+  let [s0, s1] = [0, 0]
+  for (let i = 0; i < even; i += 2) {
+    const first = Math.fround(x[i]! - y[i]!)
+    const second = Math.fround(x[i + 1]! - y[i + 1]!)
+    out[i] = first
+    out[i + 1] = second
+    s0 += 0 * first
+    s1 += 0 * second
+  }
+  for (let i = even; i < out.length; i++) s0 += 0 * (out[i] = Math.fround(x[i]! - y[i]!))
+  return { tokens: { data: out, shape: a.shape }, finite: s0 + s1 === 0 }
+}
+
 /** The anchor of an evaluation computed after `before`, in the memory of a `spare` one; or null when its tokens are not finite. */
 export function anchorAfter(
   before: Anchor | undefined,
   { input, probed, output }: Passed,
   spare?: Pick<Anchor, 'probe' | 'whole'>,
 ): Anchor | null {
-  const probe = sub(probed, input, spare?.probe.data)
-  const whole = sub(output, input, spare?.whole.data)
-  const moved = before ? meanAbsDifference(probe, before.probe) : 0
-  return Number.isFinite(meanAbs(probe) + meanAbs(whole)) ? { probe, whole, moved } : null
+  const probe = difference(probed, input, spare?.probe.data)
+  const whole = difference(output, input, spare?.whole.data)
+  if (!probe.finite || !whole.finite) return null
+  const moved = before ? meanAbsDifference(probe.tokens, before.probe) : 0
+  return { probe: probe.tokens, whole: whole.tokens, moved }
 }
 
 /** Limits of an extrapolation gain; a gain of 1 is the newest residual as it is. */

@@ -1,7 +1,8 @@
 /** The denoiser joins what is asked at the same time into one run, accounts for it, and stops at once when it must. */
 import { describe, expect, it } from 'vitest'
 import { configure } from '../../diffusion/caching/contract.ts'
-import { InterruptedError, joinRows } from '../../diffusion/coalescing.ts'
+import { nothingSpent } from '../../diffusion/accounting.ts'
+import { CoalescingQueue, InterruptedError, joinRows } from '../../diffusion/coalescing.ts'
 import type { Conditioning } from '../../diffusion/families/contract.ts'
 import { normalNoise } from '../../diffusion/random.ts'
 import { row, tensor } from '../../diffusion/tensor.ts'
@@ -56,6 +57,61 @@ describe('coalescing', () => {
     expect(joinRows(rows.slice(1)).data).toEqual(Float32Array.of(3, 4, 5, 6))
     const swapped = joinRows([rows[1]!, rows[0]!])
     expect([swapped.data.buffer === batch.data.buffer, [...swapped.data]]).toEqual([false, [3, 4, 1, 2]])
+  })
+})
+
+describe('memory of joined rows', () => {
+  /** Hands on what it gets: 'kept' as it is, 'seen' as a view of the same memory. */
+  const handsOn = () => {
+    const transformer = fakeTransformer()
+    transformer.run = (_part, { x }) =>
+      Promise.resolve({ x: x!, kept: x!, seen: { data: x!.data.subarray(0), shape: x!.shape } })
+    return new CoalescingQueue(transformer, new AbortController().signal)
+  }
+  const ask = (queue: CoalescingQueue, values: readonly number[]) =>
+    Promise.all(
+      values.map((value, slot) =>
+        queue.run({
+          part: { kind: 'head' },
+          rows: { x: tensor(Float32Array.of(value, value), [1, 2]) },
+          shared: {},
+          slot,
+          tokens: { image: 2, text: 0 },
+          spent: nothingSpent(),
+        }),
+      ),
+    )
+
+  it('is used again, and nobody is left holding it', async () => {
+    const queue = handsOn()
+    const first = await ask(queue, [1, 2])
+    const second = await ask(queue, [3, 4])
+    const values = (rows: typeof first) => rows.map((row) => ['x', 'kept', 'seen'].map((name) => [...row[name]!.data]))
+    const twice = (value: number) => Array.from({ length: 3 }, () => [value, value])
+    expect(values(first)).toEqual([twice(1), twice(2)])
+    expect(values(second)).toEqual([twice(3), twice(4)])
+  })
+
+  it('rows handed on are the very ones that were asked with, so that they stay side by side', async () => {
+    const batch = tensor(Float32Array.of(1, 2, 3, 4), [2, 2])
+    const transformer = fakeTransformer()
+    const received: Float32Array[] = []
+    transformer.run = (_part, { x }) => {
+      received.push(x!.data)
+      return Promise.resolve({ x: x! })
+    }
+    const queue = new CoalescingQueue(transformer, new AbortController().signal)
+    const request = {
+      part: { kind: 'head' as const },
+      shared: {},
+      tokens: { image: 2, text: 0 },
+      spent: nothingSpent(),
+    }
+    const rows = [0, 1].map((slot) => ({ ...request, slot, rows: { x: row(batch, slot) } }))
+    const answers = await Promise.all(rows.map((one) => queue.run(one)))
+    expect(received[0]!.buffer).toBe(batch.data.buffer)
+    expect(answers.map(({ x }) => x)).toEqual(rows.map((one) => one.rows.x))
+    expect(answers[1]!['x']).toBe(rows[1]!.rows.x)
   })
 })
 
