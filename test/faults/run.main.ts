@@ -5,8 +5,9 @@
  *
  * The faults of a method stand in <method>.json beside this file: where, what text, what instead, which rule that breaks, and
  * which test files must fail. The working tree is never touched. Each fault is one vitest process over its tests, ended at the
- * first failure; tests over all methods are told by METHOD to try this one alone. A fault counts as caught only when a test failed: one that keeps the file from loading proves nothing and is
- * reported as broken, one that never ends as undecided, and a list whose tests fail without any fault shows nothing. Exit code 1 unless every fault was caught.
+ * first failure; tests over all methods are told by METHOD to try this one alone. A fault counts as caught only when a test
+ * failed: one that keeps the file from loading proves nothing and is reported as broken, one that never ends as undecided, and a
+ * list whose tests fail without any fault shows nothing. Exit code 1 unless every fault was caught.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
