@@ -24,6 +24,9 @@ import { decibels, summarise, type Row } from './summary.ts'
 import { timingWork } from './timing.ts'
 import type { Prices, Work } from './work.ts'
 
+/** Captions that calibrations of a quick bench are made on. */
+const QUICK_CALIBRATION = 2
+
 const captionsSchema = z.array(z.string().min(1)).min(1)
 
 async function readCaptions(options: Options): Promise<readonly string[]> {
@@ -149,7 +152,7 @@ async function main(): Promise<void> {
   const ground = await openGround(options, stage)
   const registry = await loadRegistry()
   registry.problems.forEach((problem) => process.stderr.write(`${problem}\n`))
-  const calibrate = calibrator(stage, registry, ground)
+  const calibrate = calibrator(stage, registry, { ...ground, captions: quick ? QUICK_CALIBRATION : Infinity })
   const chosen = await methodSettings({ registry, calibrate, steps, quick, only: options.methods })
   const methods = await servable(stage, chosen)
   const settings = [uncached(steps), ...methods, ...fewerSteps(steps, quick)]

@@ -19,13 +19,14 @@ export type Calibrate = (type: string, given: Values) => Promise<string>
 export function calibrator(
   stage: Stage,
   registry: Registry,
-  about: { readonly journal: Journal; readonly model: string; readonly steps: number },
+  about: { readonly journal: Journal; readonly model: string; readonly steps: number; readonly captions: number },
 ): Calibrate {
   const { journal, model, steps } = about
   return async (type, given) => {
     const node = registry.nodes.get(type)
     if (!node) throw new Error(`bench: there is no calibrating node ${type}`)
-    const captions = z.array(z.string()).parse(JSON.parse(await readFile(CAPTIONS, 'utf8')))
+    const all = z.array(z.string()).parse(JSON.parse(await readFile(CAPTIONS, 'utf8')))
+    const captions = all.slice(0, about.captions)
     const run = { seed: SEED, steps, cfg: stage.guidance, sampler_name: 'euler', scheduler: SCHEDULE }
     const values = valuesFor(node, { ...run, ...given }, `bench, ${type}`)
     const key = keyOf('calibration', { model, size: stage.size, type, captions, run, given })

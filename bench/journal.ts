@@ -111,9 +111,11 @@ async function filesBelow(folder: string, pattern: RegExp): Promise<string[]> {
     .sort()
 }
 
-/** Digest of the sources that measurements depend on: all of diffusion/ and nodes/. */
+/** Digest of the sources that measurements depend on: all of diffusion/ and nodes/, with their tables. */
 export async function codeDigest(root: string): Promise<string> {
-  const files = (await Promise.all(['diffusion', 'nodes'].map((name) => filesBelow(join(root, name), /\.ts$/)))).flat()
+  const files = (
+    await Promise.all(['diffusion', 'nodes'].map((name) => filesBelow(join(root, name), /\.(ts|json)$/)))
+  ).flat()
   const texts = await Promise.all(files.map(async (file) => `${relative(root, file)}\n${await readFile(file, 'utf8')}`))
   return digest(texts.join('\n'))
 }

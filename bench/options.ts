@@ -47,10 +47,10 @@ export function readOptions(argv: readonly string[]): Options {
     .option('--model <folder>', 'diffusers folder', join(ROOT, 'models/heddle-flux-mini'))
     .option('--caption-file <file>', 'JSON list of texts; default: captions.json beside the model')
     .option('--captions <n>', 'captions to compare pictures on', whole(1), 64)
-    .option('--timed <n>', 'captions to take times on, two runs of each setting', whole(0), 8)
+    .option('--timed <n>', 'captions to take times on, two runs of each setting', whole(0), 6)
     .option('--methods <names>', 'class names of caching nodes, with commas between; default: all', list, [])
     .option('--steps <n>', 'Euler steps of the uncached run', whole(1), 30)
-    .option('--converged <n>', 'Heun steps of the converged solution; 0 leaves it out', whole(0), 100)
+    .option('--converged <n>', 'Heun steps of the converged solution; 0 leaves it out', whole(0), 60)
     .option('--guidance <g>', 'guidance scale', number, 3)
     .option('--size <pixels>', 'edge of the pictures', whole(16), 128)
     .option(

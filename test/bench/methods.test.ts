@@ -11,7 +11,7 @@ import { fakeModel, fakeTransformer } from '../fixtures/fake-model.ts'
 const registry = await loadRegistry()
 const options: MethodOptions = {
   ...{ registry, steps: 30, quick: false, only: [] },
-  calibrate: () => Promise.resolve(''),
+  calibrate: (type) => Promise.resolve(type === 'CalibrateMask' ? '0,1,2' : ''),
 }
 
 let folder: string
