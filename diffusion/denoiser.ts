@@ -1,6 +1,14 @@
 /** The denoiser of one sampling run: a transformer over batches, as caching methods call it, one sample and branch at a time. */
 import { nothingSpent, plainFlops, type Spent } from './accounting.ts'
-import type { Branch, Call, Denoiser, Hidden, ModulePlan, ModuleRun } from './caching/contract.ts'
+import {
+  MASS,
+  type Branch,
+  type Call,
+  type Denoiser,
+  type Hidden,
+  type ModulePlan,
+  type ModuleRun,
+} from './caching/contract.ts'
 import { CoalescingQueue } from './coalescing.ts'
 import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from './families/contract.ts'
 import { emittedFrom, rowsOfPlan, shapeOfPlan } from './modules.ts'
@@ -68,8 +76,8 @@ class RunDenoiser implements Denoiser {
     const slot = this.#slot(call.sample, branch)
     const { shared, tokens } = prepared
     const context = { shared, slot, tokens, spent: this.#account(slot) }
-    const sigma = tensor(Float32Array.of(call.sigma), [1])
-    const rows = { ...prepared.rows, latent: call.latent, sigma }
+    const [sigma, timestep] = [call.sigma, call.timestep].map((value) => tensor(Float32Array.of(value), [1]))
+    const rows = { ...prepared.rows, latent: call.latent, sigma: sigma!, timestep: timestep! }
     return toHidden(await this.#queue.run({ part: { kind: 'embed' }, rows, ...context }), context)
   }
 
@@ -81,7 +89,9 @@ class RunDenoiser implements Denoiser {
 
   async modules(hidden: Hidden, from: number, to: number, plan: ModulePlan): Promise<ModuleRun> {
     const context = hidden.context as Context
-    const modules = shapeOfPlan(plan, { from, to, kinds: this.facts.modules, tokens: context.tokens })
+    const { modules: kinds, taps } = this.facts
+    const seen = new Set(taps.has('attention mass') ? [MASS] : [])
+    const modules = shapeOfPlan(plan, { from, to, kinds, seen, tokens: context.tokens })
     const rows = await this.#run({ kind: 'blocks', from, to, modules }, hidden, context, rowsOfPlan(plan, modules))
     const { outputs, rest } = emittedFrom(rows, plan, modules)
     return { hidden: toHidden(rest, context), outputs }

@@ -1,5 +1,5 @@
 /** Module plans as the parts and rows that a transformer runs, and its rows as the outputs asked for. */
-import type { ModuleKey, ModuleOutput, ModulePlan } from './caching/contract.ts'
+import { MASS, type ModuleKey, type ModuleOutput, type ModulePlan } from './caching/contract.ts'
 import type { ModuleShape, Rows, TokenCounts } from './families/contract.ts'
 import { tensor } from './tensor.ts'
 
@@ -8,13 +8,16 @@ export interface PlanBounds {
   readonly from: number
   readonly to: number
   readonly kinds: ReadonlySet<string>
+  /** Kinds that can be emitted only. */
+  readonly seen?: ReadonlySet<string>
   readonly tokens: TokenCounts
 }
 
-function keyFault(key: ModuleKey, { from, to, kinds }: PlanBounds): string | null {
+function keyFault(key: ModuleKey, { from, to, kinds, seen }: PlanBounds, emitted: boolean): string | null {
   const dot = key.lastIndexOf('.')
   const [kind, block] = [key.slice(0, dot), Number(key.slice(dot + 1))]
-  if (!kinds.has(kind)) return `'${key}': this model has modules ${[...kinds].join(', ') || 'none'}`
+  if (!kinds.has(kind) && !(emitted && seen?.has(kind)))
+    return `'${key}': this model has modules ${[...kinds].join(', ') || 'none'}`
   return Number.isInteger(block) && block >= from && block < to ? null : `'${key}': outside blocks ${from} to ${to}`
 }
 
@@ -25,6 +28,12 @@ function refreshFault(key: ModuleKey, chosen: readonly number[] | undefined, ima
   return rising && chosen.length > 0 ? null : `'${key}': tokens to refresh must rise, from 0 to below ${image}`
 }
 
+/** Received attention comes out of an attention that is run. */
+const massFault = (key: ModuleKey, given: NonNullable<ModulePlan['given']>): string | null =>
+  key.startsWith(`${MASS}.`) && given.has(`attn.${key.slice(MASS.length + 1)}` as ModuleKey)
+    ? `'${key}': the attention of this block is given, not run`
+    : null
+
 /** By block, then kind, so that equal plans are equal texts. */
 const sorted = (keys: Iterable<ModuleKey>): readonly ModuleKey[] =>
   [...keys].sort((a, b) => Number(a.split('.').at(-1)) - Number(b.split('.').at(-1)) || (a < b ? -1 : 1))
@@ -32,7 +41,9 @@ const sorted = (keys: Iterable<ModuleKey>): readonly ModuleKey[] =>
 /** The shape of a plan over blocks [from, to). Throws one error that lists every fault of the plan. */
 export function shapeOfPlan({ given = new Map(), emit = new Set() }: ModulePlan, bounds: PlanBounds): ModuleShape {
   const faults = [
-    ...new Set([...given.keys(), ...emit].map((key) => keyFault(key, bounds))),
+    ...new Set([...given.keys()].map((key) => keyFault(key, bounds, false))),
+    ...new Set([...emit].map((key) => keyFault(key, bounds, true))),
+    ...[...emit].map((key) => massFault(key, given)),
     ...[...given].map(([key, { refresh }]) => refreshFault(key, refresh, bounds.tokens.image)),
   ].filter((fault) => fault !== null)
   if (faults.length > 0) throw new RangeError(`module plan: ${faults.join('; ')}`)

@@ -51,6 +51,12 @@ export interface ModuleOutput {
 /** One module of one block by name, e.g. 'attn.3': the kind, then the block's index. */
 export type ModuleKey = `${string}.${number}`
 
+/**
+ * Kind of the key under which a plan emits what tokens of a block receive of its attention, where `Facts.taps` has 'attention mass':
+ * image [1, image tokens] and text [1, text tokens], summed over all queries, mean of the heads. Only of an attention that is run.
+ */
+export const MASS = 'mass'
+
 export const moduleKey = (kind: string, block: number): ModuleKey => `${kind}.${block}`
 
 /** A module that is not simply run: its output as given or, where `refresh` lists image tokens, computed anew for just those. */
@@ -85,7 +91,8 @@ export interface Facts {
   readonly modules: ReadonlySet<string>
   /**
    * Further tensors that can be read: 'modulated', the image tokens as the first block's attention takes them (norm, scale and
-   * shift of its adaptive layer norm) [1, image tokens, width], and 'temb', the time embedding [1, width].
+   * shift of its adaptive layer norm) [1, image tokens, width], and 'temb', the time embedding [1, width]. 'attention mass' is not tapped
+   * but emitted by a plan, see `MASS`.
    */
   readonly taps: ReadonlySet<string>
 }

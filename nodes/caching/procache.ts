@@ -2,6 +2,7 @@
 import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
+  MASS,
   moduleKey,
   type Branch,
   type CacheMethod,
@@ -167,9 +168,6 @@ interface State {
   readonly rules: Rules
   readonly branches: PerBranch<BranchState>
 }
-
-/** Received attention of a block: emitted beside the modules where the model has it. */
-const MASS = 'mass'
 
 const deepFrom = (depth: number, { selection }: Rules): number =>
   selection ? depth - Math.round(depth * selection.depthShare) : depth

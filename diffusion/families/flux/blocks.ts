@@ -25,10 +25,13 @@ export interface Site {
   readonly key: ModuleKey
   /** Whether its tokens are text before image in one value (single blocks), or image and text apart (double blocks). */
   readonly joined: boolean
-  readonly run: () => readonly Value[]
+  /** `watch` is shown the rotated queries and keys [B, tokens, width] of an attention. */
+  readonly run: (watch?: Watch) => readonly Value[]
   /** Its output with some image tokens computed anew; `tokens` are their places in the flattened batch, int64 [B count]. */
   readonly refresh?: (output: readonly Value[], tokens: Value) => readonly Value[]
 }
+
+export type Watch = (queries: Value, keys: Value) => void
 
 /** How a graph comes by a module's output. */
 export type Route = (site: Site) => readonly Value[]
@@ -59,11 +62,13 @@ function normedHeads({ g, parts }: Builder, projection: string, norm: string, x:
   return g.op('Reshape', [rmsNorm(g, byHead, at(parts, `${norm}.weight`), EPSILON), g.ints([0, 0, width])])
 }
 
-function rotatedAttention({ g, parts, shared }: Builder, q: Value, k: Value, v: Value): Value {
+function rotatedAttention({ g, parts, shared }: Builder, q: Value, k: Value, v: Value, watch?: Watch): Value {
   const { heads } = parts.config
   const rotate = (x: Value): Value =>
     g.op('RotaryEmbedding', [x, shared.cos, shared.sin], { interleaved: 1, num_heads: heads })
-  return attention(g, rotate(q), rotate(k), v, { heads })
+  const [queries, keys] = [rotate(q), rotate(k)]
+  watch?.(queries, keys)
+  return attention(g, queries, keys, v, { heads })
 }
 
 const gated = (g: Graph, x: Value, gate: Value, change: Value): Value => g.op('Add', [x, g.op('Mul', [gate, change])])
@@ -87,7 +92,7 @@ function refreshed(
 }
 
 /** Joint attention of a double block: image and text, each by its own projections. */
-function jointAttention(b: Builder, attn: string, image: Value, text: Value): readonly Value[] {
+function jointAttention(b: Builder, attn: string, image: Value, text: Value, watch?: Watch): readonly Value[] {
   const { g, parts, shared } = b
   const join = (a: Value, c: Value): Value => g.op('Concat', [a, c], { axis: 1 })
   const q = join(
@@ -99,7 +104,7 @@ function jointAttention(b: Builder, attn: string, image: Value, text: Value): re
     normedHeads(b, `${attn}.to_k`, `${attn}.norm_k`, image),
   )
   const v = join(apply(g, parts, `${attn}.add_v_proj`, text), apply(g, parts, `${attn}.to_v`, image))
-  const attended = rotatedAttention(b, q, k, v)
+  const attended = rotatedAttention(b, q, k, v, watch)
   const [forText, forImage] = g.ops('Split', [attended, shared.lengths], { axis: 1 }, 2) as [Value, Value]
   return [apply(g, parts, `${attn}.to_out.0`, forImage), apply(g, parts, `${attn}.to_add_out`, forText)]
 }
@@ -115,7 +120,7 @@ function doubleBlock(b: Builder, index: number, x: Stream): Stream {
   const [imageSeen, textSeen] = route({
     key: moduleKey('attn', index),
     joined: false,
-    run: () => jointAttention(b, `${block}.attn`, normed(x.image, mods, 0), normed(x.text, textMods, 0)),
+    run: (watch) => jointAttention(b, `${block}.attn`, normed(x.image, mods, 0), normed(x.text, textMods, 0), watch),
   }) as [Value, Value]
   const image = gated(g, x.image, mods[2]!, imageSeen)
   const text = gated(g, x.text, textMods[2]!, textSeen)
@@ -138,10 +143,10 @@ function singleBlock(b: Builder, index: number, x: Value): Value {
   const block = `single_transformer_blocks.${index}`
   const [shift, scale, gate] = modulation(b, `${block}.norm.linear`, 3) as [Value, Value, Value]
   const normed = (): Value => g.once(`normed ${block}`, () => modulated(g, x, width, shift, scale))
-  const seen = (): Value => {
+  const seen = (watch?: Watch): Value => {
     const q = normedHeads(b, `${block}.attn.to_q`, `${block}.attn.norm_q`, normed())
     const k = normedHeads(b, `${block}.attn.to_k`, `${block}.attn.norm_k`, normed())
-    return rotatedAttention(b, q, k, apply(g, parts, `${block}.attn.to_v`, normed()))
+    return rotatedAttention(b, q, k, apply(g, parts, `${block}.attn.to_v`, normed()), watch)
   }
   const activated = (value: Value): Value => geluTanh(g, apply(g, parts, `${block}.proj_mlp`, value))
   if (projection === 'together') {
@@ -155,7 +160,7 @@ function singleBlock(b: Builder, index: number, x: Value): Value {
   const [attended] = route({
     key: moduleKey('attn', doubleBlocks + index),
     joined: true,
-    run: () => [linear(g, seen(), { weight: columns(0, width), bias: null }, 3)],
+    run: (watch) => [linear(g, seen(watch), { weight: columns(0, width), bias: null }, 3)],
   }) as [Value]
   const [change] = route({
     key: moduleKey('mlp', doubleBlocks + index),

@@ -2,6 +2,7 @@
 import { basename } from 'node:path'
 import type { StoredTensor, Weights } from '../../onnx/weights.ts'
 import type { Family, Fit, Json } from '../family.ts'
+import { flow } from '../parametrisation.ts'
 import { inferFluxConfig, parseFluxConfig, type FluxConfig, type FluxLayout } from './config.ts'
 import { locateFlux } from './keys.ts'
 import { openFluxText } from './text.ts'
@@ -46,7 +47,7 @@ function fit(weights: Weights, tensors: Weights['tensors'], config: FluxConfig |
     open: () => ({
       transformer: new FluxTransformer({ config, weights: found }, `FLUX model ${basename(weights.where)}`),
       latentChannels: config.patchChannels / 4,
-      shift: config.guidance ? DEV_SHIFT : 1,
+      parametrisation: flow(config.guidance ? DEV_SHIFT : 1),
     }),
   }
 }

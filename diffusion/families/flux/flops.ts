@@ -1,5 +1,5 @@
 /** Estimated operations of the parts of a FLUX transformer: matrix products and attention, two a multiply-add. */
-import { moduleKey } from '../../caching/contract.ts'
+import { MASS, moduleKey } from '../../caching/contract.ts'
 import type { Part, TokenCounts } from '../contract.ts'
 import { TIME_CHANNELS, type FluxConfig } from './config.ts'
 
@@ -23,6 +23,8 @@ function blockFlops(part: Part & { kind: 'blocks' }, index: number, { image, tex
     const tokens = part.modules?.given.includes(key) ? (part.modules.refreshed[key] ?? 0) : image + text
     flops += moduleFlops[kind](tokens, config)
   }
+  // Received attention needs the scores once more.
+  if (part.modules?.emitted.includes(moduleKey(MASS, index))) flops += product(image + text, width, image + text)
   return flops
 }
 

@@ -1,5 +1,5 @@
 /** Blocks of a FLUX transformer whose modules are run or answered from outside, by one session whatever the plan: weights are held once. */
-import { moduleKey, type ModuleKey } from '../../caching/contract.ts'
+import { MASS, moduleKey, type ModuleKey } from '../../caching/contract.ts'
 import type { Graph, Value } from '../../onnx/graph.ts'
 import type { Feed, Session } from '../../onnx/session.ts'
 import type { Tensor } from '../../tensor.ts'
@@ -11,6 +11,8 @@ const KINDS = ['attn', 'mlp'] as const
 const RUN = 0
 const GIVEN = 1
 const REFRESHED = 2
+/** Numbers that the graph is told of each module. */
+const MODES = 3
 
 export type Range = readonly [from: number, to: number]
 
@@ -21,13 +23,13 @@ const keysOf = ([from, to]: Range): readonly ModuleKey[] =>
 const rowNames = (key: ModuleKey) => ({ image: `${key}.image`, text: `${key}.text`, tokens: `${key}.tokens` })
 
 /**
- * Routes of a graph over blocks [from, to): `modes` [modules, 2] (int64) says of each module whether it is run, given or refreshed, and
- * whether it is emitted. A branch that is not taken computes nothing. Given outputs are inputs '<key>.image' [B, T, width] and
+ * Routes of a graph over blocks [from, to): `modes` [modules, 3] (int64) says of each module whether it is run, given or refreshed,
+ * whether it is emitted, and whether what its tokens receive of attention is. A branch that is not taken computes nothing. Given outputs are inputs '<key>.image' [B, T, width] and
  * '<key>.text', tokens to refresh '<key>.tokens' (int64, places in the flattened batch); emitted outputs have the names of the first two.
  */
-export function moduleRoutes(g: Graph, { lengths }: Shared, range: Range, width: number): Route {
-  const modes = g.input('modes', [2 * keysOf(range).length], 'i64')
-  const places = new Map(keysOf(range).map((key, i) => [key, 2 * i]))
+export function moduleRoutes(g: Graph, { lengths }: Shared, range: Range, { width, heads }: Sizes): Route {
+  const modes = g.input('modes', [MODES * keysOf(range).length], 'i64')
+  const places = new Map(keysOf(range).map((key, i) => [key, MODES * i]))
   const told = (place: number, value: number): Value =>
     g.op('Equal', [g.op('Gather', [modes, g.ints([place])]), g.ints([value])])
 
@@ -56,10 +58,42 @@ export function moduleRoutes(g: Graph, { lengths }: Shared, range: Range, width:
     const tokens = refresh ? g.input(rowNames(site.key).tokens, [rowNames(site.key).tokens], 'i64') : null
     const otherwise =
       refresh && tokens ? () => g.branch(told(place, REFRESHED), () => refresh(given(), tokens), given) : given
-    const output = g.branch(told(place, RUN), run, otherwise)
+    if (!site.key.startsWith('attn')) {
+      const output = g.branch(told(place, RUN), () => run(), otherwise)
+      emit(site, place, output)
+      return output
+    }
+    const noMass = g.constant([], [1, 0])
+    const watched = (): readonly Value[] => {
+      let mass: readonly Value[] = [noMass, noMass]
+      const output = run((queries, keys) => {
+        const received = () => g.ops('Split', [receivedAttention(g, queries, keys, heads), lengths], { axis: 1 }, 2)
+        mass = g.branch(told(place + 2, 1), received, () => [noMass, noMass])
+      })
+      return [...output, ...mass]
+    }
+    const answers = g.branch(told(place, RUN), watched, () => [...otherwise(), noMass, noMass])
+    const [output, [textMass, imageMass]] = [answers.slice(0, -2), answers.slice(-2) as [Value, Value]]
+    const mass = rowNames(moduleKey(MASS, Number(site.key.split('.')[1])))
+    g.output(mass.image, imageMass, ['B', mass.image])
+    g.output(mass.text, textMass, ['B', mass.text])
     emit(site, place, output)
     return output
   }
+}
+
+/**
+ * What every token receives of an attention [B, tokens]: the columns of softmax(q k^T / sqrt(size)) summed over the queries, mean of the
+ * heads. Holds the whole matrix of scores, which the attention itself never does.
+ */
+function receivedAttention(g: Graph, queries: Value, keys: Value, heads: number): Value {
+  const byHead = (value: Value, perm: readonly number[]): Value =>
+    g.op('Transpose', [g.op('Reshape', [value, g.ints([0, 0, heads, -1])])], { perm })
+  const q = byHead(queries, [0, 2, 1, 3])
+  const size = g.toFloat(g.op('Shape', [q], { start: 3, end: 4 }))
+  const scores = g.op('Div', [g.op('MatMul', [q, byHead(keys, [0, 2, 3, 1])]), g.op('Sqrt', [size])])
+  const received = g.op('ReduceSum', [g.op('Softmax', [scores], { axis: -1 }), g.ints([1, 2])], { keepdims: 0 })
+  return g.op('Div', [received, g.constant([heads])])
 }
 
 /** Places in a flattened batch of the image tokens that each row lists ([B, count]); `offset` tokens precede the image's in a row of `length`. */
@@ -71,7 +105,8 @@ function flatPlaces({ data, shape }: Tensor, offset: number, length: number): Fe
 
 /** Which of the outputs named are emitted by a session over this range. */
 const emittedIn = (wanted: readonly string[], range: Range): readonly string[] => {
-  const own = new Set(keysOf(range).flatMap((key) => [rowNames(key).image, rowNames(key).text]))
+  const masses = Array.from({ length: range[1] - range[0] }, (_, i) => moduleKey(MASS, range[0] + i))
+  const own = new Set([...keysOf(range), ...masses].flatMap((key) => [rowNames(key).image, rowNames(key).text]))
   return wanted.filter((name) => own.has(name))
 }
 
@@ -89,13 +124,15 @@ export function moduleSession(session: Session, range: Range, { width, doubleBlo
       const { image, text, temb, cos, sin } = feeds as Readonly<Record<string, Tensor>>
       const [images, texts] = [image!.shape[1] ?? 0, text!.shape[1] ?? 0]
       const emitted = emittedIn(wanted, range)
-      const modes = new BigInt64Array(2 * keys.length)
+      const modes = new BigInt64Array(MODES * keys.length)
       const more: Record<string, Feed> = { modes: { data: modes, shape: [modes.length] } }
       for (const [i, key] of keys.entries()) {
         const names = rowNames(key)
         const tokens = feeds[names.tokens] as Tensor | undefined
-        modes[2 * i] = BigInt(tokens ? REFRESHED : names.image in feeds ? GIVEN : RUN)
-        modes[2 * i + 1] = BigInt(emitted.includes(names.image) ? 1 : 0)
+        modes[MODES * i] = BigInt(tokens ? REFRESHED : names.image in feeds ? GIVEN : RUN)
+        modes[MODES * i + 1] = BigInt(emitted.includes(names.image) ? 1 : 0)
+        const mass = rowNames(moduleKey(MASS, Number(key.split('.')[1]))).image
+        modes[MODES * i + 2] = BigInt(emitted.includes(mass) ? 1 : 0)
         more[names.image] = feeds[names.image] ?? absent
         more[names.text] = feeds[names.text] ?? absent
         if (!key.startsWith('mlp')) continue
@@ -110,6 +147,7 @@ export function moduleSession(session: Session, range: Range, { width, doubleBlo
 
 interface Sizes {
   readonly width: number
+  readonly heads: number
   readonly doubleBlocks: number
 }
 

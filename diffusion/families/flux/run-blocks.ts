@@ -75,7 +75,7 @@ export class FluxBlocks {
 
   async #openModular(range: Range): Promise<Session> {
     const { config } = this.#parts
-    const graph = blocksGraph(this.#parts, range, 'apart', (g, shared) => moduleRoutes(g, shared, range, config.width))
+    const graph = blocksGraph(this.#parts, range, 'apart', (g, shared) => moduleRoutes(g, shared, range, config))
     const name = `${this.#name}, blocks ${range[0]} to ${range[1]} with branches`
     return moduleSession(await openSession(graph, this.#mode, name), range, config)
   }

@@ -56,7 +56,7 @@ export class FluxTransformer implements Transformer {
       depth,
       cuts,
       modules: new Set(['attn', 'mlp']),
-      taps: new Set(['modulated', 'temb']),
+      taps: new Set(['modulated', 'temb', 'attention mass']),
     }
   }
 

@@ -1,7 +1,7 @@
 /** Modules of the FLUX transformer on ONNX Runtime: run, given, refreshed and emitted by plan, in both ways of holding weights. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { moduleKey, type Hidden, type ModuleKey, type ModuleOutput } from '../../../diffusion/caching/contract.ts'
+import { MASS, moduleKey, type Hidden, type ModuleKey, type ModuleOutput } from '../../../diffusion/caching/contract.ts'
 import { maxAbsDifference } from '../../../diffusion/check/shared/compare.ts'
 import { openFluxCase, type FluxCase } from '../../../diffusion/check/shared/flux-case.ts'
 import { openDenoiser, type MeteredDenoiser } from '../../../diffusion/denoiser.ts'
@@ -164,6 +164,31 @@ describe.each(['private', 'mapped'] as const)('modules, weights %s', (mode) => {
     expect(plain.flops - partial.flops).toBe(DEPTH * (8 * tokens * width * width + 4 * tokens * tokens * width))
     expect(refreshed.modules['mlp']).toBeCloseTo(DEPTH - 1 + 2 / tokens, 12)
     expect(plain.flops - refreshed.flops).toBe(16 * (tokens - 2) * width * width)
+  })
+
+  it('tells what tokens receive of attention: in all, one share of every query', async () => {
+    const { denoiser } = metered
+    const masses = [0, 1, 2, 3, 4].map((block) => moduleKey(MASS, block))
+    const starts = await Promise.all([0, 1].map((sample) => denoiser.embed(call(sample), 'cond')))
+    const plain = await denoiser.modules(starts[0]!, 0, DEPTH, {})
+    const runs = await Promise.all(starts.map((start) => denoiser.modules(start, 0, DEPTH, { emit: new Set(masses) })))
+    expect(maxAbsDifference(flat(runs[0]!.hidden), flat(plain.hidden))).toBeLessThan(1e-5)
+    for (const { outputs } of runs)
+      for (const key of masses) {
+        const { image, text } = outputs.get(key)!
+        const values = [...image.data, ...text!.data]
+        expect([image.shape, text!.shape]).toEqual([
+          [1, 24],
+          [1, starts[0]!.text!.shape[1]],
+        ])
+        expect(Math.min(...values)).toBeGreaterThan(0)
+        expect(values.reduce((sum, value) => sum + value, 0)).toBeCloseTo(values.length, 3)
+        expect(Math.max(...values) - Math.min(...values)).toBeGreaterThan(1e-3)
+      }
+    const attn = given((await denoiser.modules(starts[0]!, 0, DEPTH, { emit: new Set(KEYS) })).outputs, ['attn.2'])
+    await expect(denoiser.modules(starts[0]!, 0, DEPTH, { given: attn, emit: new Set(masses) })).rejects.toThrow(
+      /'mass.2': the attention of this block is given, not run/,
+    )
   })
 
   it('names every fault of a plan at once', async () => {

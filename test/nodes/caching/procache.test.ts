@@ -217,7 +217,7 @@ describe('what it needs and leaves open', () => {
   it('refuses a model without modules, and attention mass where it cannot be had', async () => {
     const transformer = fakeTransformer({ modules: ['attn'] })
     await expect(runFake({ cache: cacheOf({}), transformer })).rejects.toThrow(/ProCache needs 'mlp' outputs/)
-    const blind = fakeTransformer({ taps: [] })
+    const blind = fakeTransformer({ taps: ['modulated'] })
     await expect(runFake({ cache: cacheOf({ preset: 'official' }), transformer: blind })).rejects.toThrow(
       UnmetNeedsError,
     )
