@@ -1,5 +1,6 @@
 /** From a model's parametrisation to the sigmas of one run, as ComfyUI's KSampler computes them. */
-import type { Parametrisation } from './families/contract.ts'
+import type { DiscreteParametrisation, FlowParametrisation, Parametrisation } from './families/contract.ts'
+import { discreteSigmas } from './prediction.ts'
 import type { NoiseLevels, Schedule } from './sampling-types.ts'
 
 /**
@@ -8,11 +9,29 @@ import type { NoiseLevels, Schedule } from './sampling-types.ts'
  */
 export const timeShift = (shift: number, time: number): number => (shift * time) / (1 + (shift - 1) * time)
 
-/** The training noise levels of a flow model. */
-export function noiseLevels({ shift, trainSteps }: Parametrisation): NoiseLevels {
+function flowLevels({ shift, trainSteps }: FlowParametrisation): NoiseLevels {
   const at = (time: number): number => timeShift(shift, time)
-  return { table: Float64Array.from({ length: trainSteps }, (_, i) => at((i + 1) / trainSteps)), at }
+  const table = Float64Array.from({ length: trainSteps }, (_, i) => at((i + 1) / trainSteps))
+  // ComfyUI takes the sigmas of the range's ends as times again, so a shifted model is shifted twice at the low end.
+  return { table, at, ends: [table[trainSteps - 1]!, table[0]!] }
 }
+
+/** Between two training levels the logarithm of sigma goes straight, as in k-diffusion and ComfyUI. */
+function discreteLevels(parametrisation: DiscreteParametrisation): NoiseLevels {
+  const { trainSteps } = parametrisation
+  const table = discreteSigmas(parametrisation)
+  const at = (time: number): number => {
+    const place = Math.min(trainSteps - 1, Math.max(0, time * trainSteps - 1))
+    const below = Math.floor(place)
+    const [low, high] = [table[below]!, table[Math.min(trainSteps - 1, below + 1)]!]
+    return low * (high / low) ** (place - below)
+  }
+  return { table, at, ends: [1, 1 / trainSteps] }
+}
+
+/** The training noise levels of a model. */
+export const noiseLevels = (parametrisation: Parametrisation): NoiseLevels =>
+  parametrisation.kind === 'flow' ? flowLevels(parametrisation) : discreteLevels(parametrisation)
 
 /** Rounded to float32, as ComfyUI hands sigmas on; a rounding error above 1 goes with it. */
 const falling = (sigmas: readonly number[]): number[] =>

@@ -25,6 +25,8 @@ export interface Sampler {
 export interface NoiseLevels {
   /** Sigmas of the training steps, rising, length trainSteps; the first is sigma_min, the last sigma_max. */
   readonly table: Float64Array
+  /** Times of the range's ends as 'normal' and 'sgm_uniform' take them: of the most noise, and of the least. */
+  readonly ends: readonly [first: number, last: number]
   /** Sigma at training time t in 0..1, between the table's entries too: `table[i] = at((i + 1) / trainSteps)`. */
   readonly at: (time: number) => number
 }

@@ -5,8 +5,9 @@ import type { ReportRow, SamplingPlan } from './caching/report-types.ts'
 import { openDenoiser } from './denoiser.ts'
 import type { Conditioning } from './families/contract.ts'
 import { branchesFor, guided, type Evaluator } from './guidance/classifier-free.ts'
+import { predictionOf } from './prediction.ts'
 import type { Denoise, SamplingResult, SamplingRun } from './sampling-types.ts'
-import { scale, sizeOf, zip, type Tensor } from './tensor.ts'
+import { sizeOf, type Tensor } from './tensor.ts'
 
 const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
@@ -31,12 +32,14 @@ function faultsOfConditioning(run: SamplingRun): string[] {
   })
 }
 
-function faultsOfSigmas(sigmas: readonly number[]): string[] {
+function faultsOfSigmas({ sigmas, model }: SamplingRun): string[] {
   if (sigmas.length === 0) return []
   if (sigmas.length === 1) return ['sigmas: expected at least two noise levels, received one']
   const falling = sigmas.every((sigma, i) => i === 0 || sigma < sigmas[i - 1]!)
-  const inRange = sigmas.every((sigma) => sigma >= 0 && sigma <= 1)
-  return falling && inRange ? [] : [`sigmas: expected falling values from 0 to 1, received ${shapeText(sigmas)}`]
+  const most = model.parametrisation.kind === 'flow' ? 1 : Infinity
+  const inRange = sigmas.every((sigma) => sigma >= 0 && sigma <= most)
+  const range = most === 1 ? 'from 0 to 1' : 'of at least 0'
+  return falling && inRange ? [] : [`sigmas: expected falling values ${range}, received ${shapeText(sigmas)}`]
 }
 
 function faultsOf(run: SamplingRun): string[] {
@@ -44,7 +47,7 @@ function faultsOf(run: SamplingRun): string[] {
   const channels = model.latent.channels
   return [
     ...faultsOfConditioning(run),
-    ...faultsOfSigmas(run.sigmas),
+    ...faultsOfSigmas(run),
     ...(latent.shape.length === noise.shape.length && latent.shape.every((extent, axis) => extent === noise.shape[axis])
       ? []
       : [`noise: expected the latent's shape ${shapeText(latent.shape)}, received ${shapeText(noise.shape)}`]),
@@ -57,10 +60,6 @@ function faultsOf(run: SamplingRun): string[] {
     ...(Number.isFinite(run.guidance) ? [] : [`guidance: expected a finite scale, received ${run.guidance}`]),
   ]
 }
-
-/** The state of a flow model at `sigma`: sigma noise + (1 - sigma) clean. */
-const startLatent = ({ latent, noise }: SamplingRun, sigma: number): Tensor =>
-  zip(latent, noise, (clean, random) => sigma * random + (1 - sigma) * clean)
 
 /** Evaluators for every sample: a cache's, or the plain forward pass. */
 function evaluatorsFor(
@@ -119,7 +118,7 @@ async function openDenoise(
     evaluators: evaluatorsFor(start, opened.denoiser, samples),
     scale: run.guidance,
     sigmas: run.sigmas,
-    timestep: (sigma) => sigma * run.model.parametrisation.trainSteps,
+    prediction: predictionOf(run.model.parametrisation),
     total: evaluations,
     spent: opened.takeSpent,
     onRows,
@@ -129,14 +128,12 @@ async function openDenoise(
 
 /** The sampler's way from the noisy start to the samples. */
 async function integrate(run: SamplingRun, denoise: Denoise): Promise<Tensor> {
-  const { sampler, sigmas } = run
+  const { sampler, sigmas, latent, noise } = run
   const steps = sigmas.length - 1
-  const end = await sampler.sample(denoise, startLatent(run, sigmas[0]!), sigmas, (done, denoised) =>
-    run.onStep?.(done, steps, denoised),
-  )
-  // Left at a noise level above 0, the clean part is brought back to its own scale, as ComfyUI does.
-  const last = sigmas[steps]!
-  return last === 0 ? end : scale(end, 1 / (1 - last))
+  const prediction = predictionOf(run.model.parametrisation)
+  const start = prediction.noised(latent, noise, sigmas[0]!)
+  const end = await sampler.sample(denoise, start, sigmas, (done, denoised) => run.onStep?.(done, steps, denoised))
+  return prediction.left(end, sigmas[steps]!)
 }
 
 /**

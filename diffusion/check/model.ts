@@ -1,16 +1,19 @@
 /** Checks a model case: one folder with config.json, weights, inputs.safetensors and outputs.safetensors of one component. */
 import { join } from 'node:path'
 import { readJsonIfAny } from '../families/json.ts'
+import { loadCaseReaders } from '../families/registry.ts'
 import { checkAutoencoder } from './shared/autoencoder-model.ts'
 import type { Checker, CheckResult } from './shared/contract.ts'
 import { checkFlux } from './shared/flux-model.ts'
 import { checkClip, checkT5 } from './shared/text-model.ts'
+import { checkTransformer } from './shared/transformer-model.ts'
 
-/** By `_class_name` (diffusers) or the first of `architectures` (transformers). */
+/** By `_class_name` (diffusers) or the first of `architectures` (transformers); other transformers are read by their family's parity.ts. */
 const BY_CLASS: Readonly<Record<string, (dir: string) => Promise<readonly CheckResult[]>>> = {
   FluxTransformer2DModel: checkFlux,
   AutoencoderKL: checkAutoencoder,
   CLIPTextModel: checkClip,
+  CLIPTextModelWithProjection: checkClip,
   T5EncoderModel: checkT5,
 }
 
@@ -30,7 +33,11 @@ export default {
   async check(dir) {
     const name = (await className(dir)) ?? ''
     const check = BY_CLASS[name]
-    if (!check) throw new Error(`${dir}: no engine for ${name}; there is one for ${Object.keys(BY_CLASS).join(', ')}`)
-    return check(dir)
+    if (check) return check(dir)
+    const readers = await loadCaseReaders()
+    const reader = readers.find((one) => one.className === name)
+    if (reader) return checkTransformer(reader, dir)
+    const known = [...Object.keys(BY_CLASS), ...readers.map((one) => one.className)]
+    throw new Error(`${dir}: no engine for ${name}; there is one for ${known.join(', ')}`)
   },
 } satisfies Checker

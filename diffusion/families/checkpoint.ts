@@ -2,15 +2,15 @@
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { openWeights, openWeightsFolder, type Weights } from '../onnx/weights.ts'
-import type { Checkpoint, DiffusionModel, LatentFormat, Parametrisation } from './contract.ts'
+import type { Checkpoint, DiffusionModel, LatentFormat } from './contract.ts'
 import type { Family, Fit, Json, OpenedTransformer, Releasable } from './family.ts'
-import { Fields, fileExists, readJson, readJsonIfAny } from './json.ts'
+import { fileExists, readJson, readJsonIfAny } from './json.ts'
+import { parametrisationOf } from './parametrisation.ts'
 import { loadFamilies } from './registry.ts'
 import { openAutoencoder } from './vae/autoencoder.ts'
 
 /** Pixels per latent cell where no autoencoder says it: that of every published image model with 4 or 16 channels. */
 const USUAL_FACTOR = 8
-const TRAIN_STEPS = 1000
 const NEAREST_SHOWN = 2
 const MISFITS_SHOWN = 3
 
@@ -52,18 +52,6 @@ async function openTransformer(given: string): Promise<OpenedTransformer & { fam
   return { ...fit.open(), family: family.name }
 }
 
-/** What scheduler_config.json says, with `fallback` for schedules whose shift depends on the picture's size. */
-function parametrisationOf(json: Json | null, fallback: number, where: string): Parametrisation {
-  if (!json) return { kind: 'flow', shift: fallback, trainSteps: TRAIN_STEPS }
-  const fields = new Fields(json, where)
-  fields.choice('_class_name', ['FlowMatchEulerDiscreteScheduler'])
-  const shift = fields.flag('use_dynamic_shifting', false) ? fallback : fields.number('shift', 1)
-  fields.require(shift > 0, `shift is ${shift}, expected a number above 0`)
-  const trainSteps = fields.count('num_train_timesteps', TRAIN_STEPS)
-  fields.done()
-  return { kind: 'flow', shift, trainSteps }
-}
-
 /** `latent_rgb.json` in a VAE folder: how a latent cell looks, for previews. */
 function latentRgb(json: Json | null, channels: number, where: string): LatentFormat['rgb'] {
   if (!json) return null
@@ -79,12 +67,12 @@ function latentRgb(json: Json | null, channels: number, where: string): LatentFo
  * diffusers folder of which it takes only that part. Reads headers only. Throws UnknownModelError, SafetensorsError, or an Error that names the file.
  */
 export async function openDiffusionModel(path: string): Promise<DiffusionModel> {
-  const { transformer, latentChannels, shift, family } = await openTransformer(path)
+  const { transformer, latentChannels, parametrisation, family } = await openTransformer(path)
   return {
     family,
     name: basename(path),
     transformer,
-    parametrisation: { kind: 'flow', shift, trainSteps: TRAIN_STEPS },
+    parametrisation,
     latent: { channels: latentChannels, factor: USUAL_FACTOR, rgb: null },
   }
 }
@@ -122,7 +110,7 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint & Relea
       family: opened.family,
       name: basename(folder),
       transformer,
-      parametrisation: parametrisationOf(await readJsonIfAny(scheduler), opened.shift, scheduler),
+      parametrisation: parametrisationOf(await readJsonIfAny(scheduler), opened.parametrisation, scheduler),
       latent: {
         channels: vae.channels,
         factor: vae.factor,

@@ -49,8 +49,8 @@ export type Part =
   | { readonly kind: 'tap'; readonly name: string }
 
 /**
- * A transformer in parts, over a batch of rows. `embed` takes rows `latent` [B, C, H, W], `sigma` [B] and the prepared rows,
- * and gives `image` [B, image tokens, width], `text` [B, text tokens, width] (if the family has one) and whatever else its blocks
+ * A transformer in parts, over a batch of rows. `embed` takes rows `latent` [B, C, H, W] as `Prediction.input` gives it,
+ * `sigma` [B], `timestep` [B] (in training steps) and the prepared rows, and gives `image` [B, image tokens, width], `text` [B, text tokens, width] (if the family has one) and whatever else its blocks
  * take (time embedding). `blocks` takes and gives the same names; `head` gives `prediction` [B, C, H, W]; `tap` takes what
  * `blocks` takes and gives one row under its own name.
  */
@@ -74,15 +74,26 @@ export interface LatentFormat {
   readonly rgb: { readonly weights: readonly (readonly number[])[]; readonly bias: readonly number[] } | null
 }
 
-/** How the model's noise levels are laid out. */
-export interface Parametrisation {
-  /** 'flow': the model predicts noise - clean at sigma in 0..1, x_sigma = (1 - sigma) clean + sigma noise. */
+/** The model predicts noise - clean at sigma in 0..1, x_sigma = (1 - sigma) clean + sigma noise. */
+export interface FlowParametrisation {
   readonly kind: 'flow'
   /** Static time shift s: sigma' = s sigma / (1 + (s - 1) sigma). 1 leaves sigmas as they are. */
   readonly shift: number
   /** Number of training noise levels (1000). */
   readonly trainSteps: number
 }
+
+/** The model was trained on a table of noise levels; x_sigma = clean + sigma noise, sigma from about 0.01 to above 10. */
+export interface DiscreteParametrisation {
+  /** What it predicts: the noise, or v = (noise - sigma clean) / sqrt(sigma^2 + 1). */
+  readonly kind: 'epsilon' | 'v'
+  /** Cumulative products of 1 - beta [trainSteps], falling. */
+  readonly alphas: Float64Array
+  readonly trainSteps: number
+}
+
+/** How the model's noise levels are laid out, and what it predicts. */
+export type Parametrisation = FlowParametrisation | DiscreteParametrisation
 
 /** The value of a MODEL link. Patches make a new value. */
 export interface DiffusionModel {

@@ -1,6 +1,6 @@
 /** What the folder of a model family exports, so that files of unknown origin can be recognised and opened. */
 import type { Weights } from '../onnx/weights.ts'
-import type { TextEncoders, Transformer } from './contract.ts'
+import type { Parametrisation, TextEncoders, Transformer } from './contract.ts'
 
 /** A parsed JSON object, such as a `config.json`. */
 export type Json = Readonly<Record<string, unknown>>
@@ -15,8 +15,8 @@ export interface OpenedTransformer {
   readonly transformer: Transformer
   /** Channels of the latents it takes. */
   readonly latentChannels: number
-  /** Static time shift when no scheduler configuration says otherwise. */
-  readonly shift: number
+  /** How it is sampled when no scheduler configuration says otherwise. */
+  readonly parametrisation: Parametrisation
 }
 
 /** How well a file fits one layout of one family. */

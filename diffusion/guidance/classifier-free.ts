@@ -2,8 +2,9 @@
 import type { Branch, Call, Evaluated } from '../caching/contract.ts'
 import type { ReportRow } from '../caching/report-types.ts'
 import type { Spent } from '../accounting.ts'
+import type { Prediction } from '../prediction.ts'
 import type { Denoise } from '../sampling-types.ts'
-import { axpy, lerp, row, zeros, type Tensor } from '../tensor.ts'
+import { lerp, row, zeros, type Tensor } from '../tensor.ts'
 
 /** Answers one evaluation of one sample. */
 export type Evaluator = (call: Call) => Promise<ReadonlyMap<Branch, Evaluated>>
@@ -15,8 +16,8 @@ export interface Guidance {
   readonly scale: number
   /** Noise levels of the run, falling. */
   readonly sigmas: readonly number[]
-  /** The time that the model is told at a noise level, in training steps. */
-  timestep(sigma: number): number
+  /** How the model's predictions are to be read. */
+  readonly prediction: Prediction
   /** Evaluations the run will make. */
   readonly total: number
   spent(call: Call, branch: Branch): Spent
@@ -42,23 +43,24 @@ const toRow = (call: Call, branch: Branch, { trace }: Evaluated, spent: Spent): 
   sigma: call.sigma,
 })
 
-/** Stacks one velocity per sample and steps to the clean latent: x - sigma v. */
-function denoisedFrom(latent: Tensor, velocities: readonly Tensor[], sigma: number): Tensor {
-  if (velocities.length === 1) return axpy(latent, -sigma, velocities[0]!)
-  const all = zeros(latent.shape)
-  velocities.forEach((velocity, i) => all.data.set(velocity.data, i * velocity.data.length))
-  return axpy(latent, -sigma, all)
+/** One prediction per sample as one batch, shaped like the latent. */
+function stacked({ shape }: Tensor, predictions: readonly Tensor[]): Tensor {
+  if (predictions.length === 1) return predictions[0]!
+  const all = zeros(shape)
+  predictions.forEach(({ data }, i) => all.data.set(data, i * data.length))
+  return all
 }
 
-/** Denoises a batch of flow-model latents [B, C, H, W]; all samples are evaluated at the same time, each by its own evaluator. */
+/** Denoises a batch of latents [B, C, H, W]; all samples are evaluated at the same time, each by its own evaluator. */
 export function guided(guidance: Guidance): Denoise {
-  const { evaluators, scale, sigmas, total } = guidance
+  const { evaluators, scale, sigmas, total, prediction } = guidance
   const branches = branchesFor(scale)
   let index = 0
   return async (latent, sigma) => {
-    const at = { sigma, timestep: guidance.timestep(sigma), progress: 1 - sigma / sigmas[0]! }
+    const at = { sigma, timestep: prediction.timestep(sigma), progress: 1 - sigma / sigmas[0]! }
+    const input = prediction.input(latent, sigma)
     const calls = evaluators.map((_, sample): Call => {
-      return { index, total, ...at, sigmas, guidance: scale, latent: row(latent, sample), sample, branches }
+      return { index, total, ...at, sigmas, guidance: scale, latent: row(input, sample), sample, branches }
     })
     index++
     const answers = await Promise.all(evaluators.map((evaluate, sample) => evaluate(calls[sample]!)))
@@ -68,10 +70,7 @@ export function guided(guidance: Guidance): Denoise {
         return [...evaluated].map(([branch, one]) => toRow(call, branch, one, guidance.spent(call, branch)))
       }),
     )
-    return denoisedFrom(
-      latent,
-      answers.map((evaluated) => combine(evaluated, scale)),
-      sigma,
-    )
+    const predictions = answers.map((evaluated) => combine(evaluated, scale))
+    return prediction.denoised(latent, stacked(latent, predictions), sigma)
   }
 }

@@ -3,9 +3,8 @@ import type { Schedule } from '../sampling-types.ts'
 
 const sgmUniform: Schedule = {
   name: 'sgm_uniform',
-  sigmas(steps, { table, at }) {
-    // As in ComfyUI, the sigmas of the range's ends serve as times once more.
-    const [first, last] = [table[table.length - 1]!, table[0]!]
+  sigmas(steps, { ends, at }) {
+    const [first, last] = ends
     return [...Array.from({ length: steps }, (_, i) => at(first + ((last - first) * i) / steps)), 0]
   },
 }

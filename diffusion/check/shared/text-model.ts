@@ -39,10 +39,15 @@ export async function checkClip(dir: string): Promise<readonly CheckResult[]> {
   const feeds = { ids: asIds(ids), bias: causalBias(tokens) }
   const states = await runOnce(clipGraph(config, weights, true), feeds, basename(dir))
   addStates(comparison, states, outputs)
-  const pooled = Array.from({ length: batch }, (_, i) =>
-    pooledRow(row(states['last']!, i), pooledIndex([...row(ids, i).data], config.eosToken)),
-  )
-  comparison.add('pooler_output', concatRows(pooled), outputs['pooler_output'])
+  const pooled = (from: Tensor): Tensor =>
+    concatRows(
+      Array.from({ length: batch }, (_, i) =>
+        pooledRow(row(from, i), pooledIndex([...row(ids, i).data], config.eosToken)),
+      ),
+    )
+  const { projected, last } = states
+  if (projected) comparison.add('text_embeds', pooled(projected), outputs['text_embeds'])
+  else comparison.add('pooler_output', pooled(last!), outputs['pooler_output'])
   return [comparison.result()]
 }
 

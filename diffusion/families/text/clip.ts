@@ -59,7 +59,13 @@ function clipLayer(g: Graph, c: ClipConfig, at: WeightLookup, x: Value, bias: Va
   return g.op('Add', [attended, project('mlp.fc2', active)])
 }
 
-/** ids [B, T] and bias [1, 1, T, T] -> last [B, T, width]; with taps `hidden.k` after k layers as well. */
+/** Of CLIPTextModelWithProjection, which projects the pooled text. */
+const PROJECTION = 'text_projection.weight'
+
+/**
+ * ids [B, T] and bias [1, 1, T, T] -> last [B, T, width], penultimate [B, T, width] (before the last layer) and, where the weights have a
+ * projection, projected [B, T, P]; with taps `hidden.k` after k layers as well.
+ */
 export function clipGraph(c: ClipConfig, weights: WeightLookup, taps = false): Model {
   const g = new Graph()
   const at = weights.in('text_model')
@@ -71,11 +77,17 @@ export function clipGraph(c: ClipConfig, weights: WeightLookup, taps = false): M
   let x = g.op('Add', [embedding(g, at.at('embeddings.token_embedding.weight', 2), ids), used])
   for (let i = 0; i < c.layers; i++) {
     if (taps) g.output(`hidden.${i}`, x, ['B', 'T', c.width])
+    if (i + 1 === c.layers) g.output('penultimate', x, ['B', 'T', c.width])
     x = clipLayer(g, c, at.in(`encoder.layers.${i}`), x, bias)
   }
   if (taps) g.output(`hidden.${c.layers}`, x, ['B', 'T', c.width])
   const [weight, offset] = ['weight', 'bias'].map((leaf) => at.at(`final_layer_norm.${leaf}`))
-  g.output('last', layerNorm(g, x, weight!, offset!, c.epsilon), ['B', 'T', c.width])
+  const last = layerNorm(g, x, weight!, offset!, c.epsilon)
+  g.output('last', last, ['B', 'T', c.width])
+  if (weights.has(PROJECTION)) {
+    const projection = weights.at(PROJECTION, 2)
+    g.output('projected', linear(g, last, { weight: projection, bias: null }, 3), ['B', 'T', projection.shape[0] ?? 0])
+  }
   return g.build()
 }
 

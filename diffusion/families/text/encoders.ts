@@ -44,11 +44,26 @@ export class ClipEncoder {
     this.#session = new LazySession(() => clipGraph(config, lookup), { mode: modeFor(weights), name })
   }
 
-  /** The pooled text [1, width]. */
+  /** The pooled text [1, width], as it is before any projection. */
   async pooled(text: string, onWarning: OnWarning): Promise<Tensor> {
+    const { last, end } = await this.#run(text, onWarning)
+    return pooledRow(last!, end)
+  }
+
+  /** Every token's state before the last layer [1, L, width], and the pooled text [1, P], projected where the model has a projection. */
+  async states(text: string, onWarning: OnWarning): Promise<{ penultimate: Tensor; pooled: Tensor }> {
+    const { last, projected, penultimate, end } = await this.#run(text, onWarning)
+    return { penultimate: penultimate!, pooled: pooledRow(projected ?? last!, end) }
+  }
+
+  /** What the graph gives, and the place of the token that ends the text. */
+  async #run(text: string, onWarning: OnWarning) {
     const ids = this.#tokenizer.encode(text, onWarning)
-    const { last } = await this.#session.run({ ids: asFeed(ids), bias: causalBias(ids.length) })
-    return pooledRow(last!, pooledIndex(ids, this.#config.eosToken))
+    const { last, projected, penultimate } = await this.#session.run({
+      ids: asFeed(ids),
+      bias: causalBias(ids.length),
+    })
+    return { last, projected, penultimate, end: pooledIndex(ids, this.#config.eosToken) }
   }
 
   release(): Promise<void> {
@@ -95,10 +110,10 @@ export async function openClip(folder: string, tokenizerFolder: string): Promise
   return new ClipEncoder(config, await openWeightsFolder(folder), tokenizer)
 }
 
-/** Opens T5 from its model folder and its tokenizer's. */
-export async function openT5(folder: string, tokenizerFolder: string): Promise<T5Encoder> {
+/** Opens T5 from its model folder and its tokenizer's; texts are padded to `limit` tokens, or fewer where the tokenizer says so. */
+export async function openT5(folder: string, tokenizerFolder: string, limit = T5_TOKENS): Promise<T5Encoder> {
   const file = join(folder, 'config.json')
   const config = parseT5Config(await readJson(file), file)
-  const tokenizer = await openTokenizer(tokenizerFolder, T5_TOKENS, 'the T5 text encoder')
+  const tokenizer = await openTokenizer(tokenizerFolder, limit, 'the T5 text encoder')
   return new T5Encoder(config, await openWeightsFolder(folder), tokenizer)
 }

@@ -11,6 +11,7 @@ import { parseFluxConfig } from '../../../diffusion/families/flux/config.ts'
 import { locateFlux } from '../../../diffusion/families/flux/keys.ts'
 import { FluxTransformer } from '../../../diffusion/families/flux/transformer.ts'
 import { readJson } from '../../../diffusion/families/json.ts'
+import { flow } from '../../../diffusion/families/parametrisation.ts'
 
 const dir = join(import.meta.dirname, '../../fixtures/parity/flux-dev-a')
 /** The same numbers at every run, spread over -1..1. */
@@ -193,8 +194,8 @@ describe('recognition of FLUX', () => {
     const weights = { where: 'flux.safetensors', tensors: publishedShapes(256, prefix) }
     const fit = flux.fits(weights, null).find(({ share }) => share === 1)
     expect(fit?.label).toBe('flux (original keys)')
-    const { transformer, latentChannels, shift } = fit!.open()
-    expect([transformer.facts.depth, latentChannels, shift]).toEqual([2, 16, 1])
+    const { transformer, latentChannels, parametrisation } = fit!.open()
+    expect([transformer.facts.depth, latentChannels, parametrisation]).toEqual([2, 16, flow(1)])
   })
 
   it('refuses weights that have scales of their own', () => {

@@ -1,0 +1,30 @@
+/** What a family's parity.ts exports: how a reference case of its transformer is read, so that any family can be compared alike. */
+import type { Tensor } from '../tensor.ts'
+import type { Conditioning, Rows, Transformer } from './contract.ts'
+
+/** One case: a tiny model with fixed inputs, and what the reference implementation gave. */
+export interface TransformerCase {
+  readonly transformer: Transformer
+  /** [B, C, H, W]. */
+  readonly latent: Tensor
+  /** Times in training steps [B]. */
+  readonly timestep: Tensor
+  /** Every tensor of outputs.safetensors. */
+  readonly outputs: Readonly<Record<string, Tensor>>
+  /** Conditioning of one row of the batch. */
+  conditioning(index: number): Conditioning
+  /** States after embed under the reference's names. */
+  embedded(state: Rows): Rows
+  /** States after block `index` under the reference's names. */
+  afterBlock(index: number, state: Rows): Rows
+  /** The head's rows as the reference's `output`. */
+  output(rows: Rows): Tensor
+}
+
+/** The default export of `families/<name>/parity.ts`. */
+export interface CaseReader {
+  /** `_class_name` of the reference's config.json. */
+  readonly className: string
+  /** Reads the case in `dir` with the weights in `file`. Throws when the file is not this family's. */
+  open(dir: string, file: string): Promise<TransformerCase>
+}

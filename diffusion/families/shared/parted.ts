@@ -1,0 +1,149 @@
+/** A transformer in parts on ONNX Runtime sessions that open when first needed, from the graphs and rows that a family gives. */
+import type { Facts } from '../../caching/contract.ts'
+import { LazySession } from '../../onnx/lazy-session.ts'
+import type { Model } from '../../onnx/graph.ts'
+import { Segments } from '../../onnx/segments.ts'
+import { chooseWeightMode, openSession, type Feed } from '../../onnx/session.ts'
+import { sizeOf } from '../../tensor.ts'
+import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
+import type { NamedWeights } from './layers.ts'
+
+type Feeds = Readonly<Record<string, Feed>>
+type BlocksPart = Part & { readonly kind: 'blocks' }
+
+/** A part outside the blocks. */
+export interface OuterPart {
+  graph(): Model
+  /** What the graph takes, from the rows and shared values of the part. */
+  feeds(rows: Rows, shared: Rows): Feeds
+}
+
+/** What a family says of its transformer. */
+export interface Design {
+  readonly facts: Facts
+  /** Stands in front of errors. */
+  readonly name: string
+  readonly weights: NamedWeights
+  /** What depends on the prompt only; its feeds are made by `prompt`. Null where the prompt needs no model. */
+  readonly text: (() => Model) | null
+  readonly embed: OuterPart
+  readonly head: OuterPart & {
+    /** The graph's outputs as rows of the part, `prediction` among them. */
+    finish(outputs: Rows, shared: Rows): Rows
+  }
+  readonly taps: Readonly<Record<string, OuterPart>>
+  /** Taps that are rows between the blocks as they are. */
+  readonly readable: readonly string[]
+  /** Blocks [from, to): takes the rows `carried` and gives those that change. */
+  blocks(from: number, to: number): Model
+  /** Rows between the blocks. */
+  readonly carried: readonly string[]
+  /** Feeds of the text graph, and rows that need no graph. Throws when the conditioning is not this model's. */
+  prompt(conditioning: Conditioning, latentShape: readonly number[]): { feeds: Feeds; rows: Rows; tokens: TokenCounts }
+  /** What all samples of this latent shape share; asked once for a shape. */
+  shared(latentShape: readonly number[]): Rows
+  flops(part: Part, tokens: TokenCounts): number
+}
+
+/** Shapes whose shared values are kept: the sizes in use at one time are few. */
+const SHAPES_KEPT = 8
+
+const float32Size = (weights: NamedWeights): number =>
+  [...weights.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
+
+/** Runs the graphs of a design; see `Transformer` for the shapes. */
+export class PartedTransformer implements Transformer {
+  readonly facts: Facts
+  readonly #design: Design
+  readonly #text: LazySession | null
+  readonly #embed: LazySession
+  readonly #head: LazySession
+  readonly #taps: ReadonlyMap<string, LazySession>
+  readonly #blocks: Segments
+  readonly #shared = new Map<string, Rows>()
+  #released = false
+
+  constructor(design: Design) {
+    const { name, text, embed, head, taps } = design
+    this.#design = design
+    this.facts = design.facts
+    const mode = chooseWeightMode(float32Size(design.weights))
+    const outer = (part: string, graph: () => Model) => new LazySession(graph, { mode, name: `${name}, ${part}` })
+    this.#text = text && outer('text', text)
+    this.#embed = outer('embed', () => embed.graph())
+    this.#head = outer('head', () => head.graph())
+    this.#taps = new Map(Object.entries(taps).map(([tap, part]) => [tap, outer(tap, () => part.graph())]))
+    this.#blocks = new Segments(design.facts.depth, (from, to) =>
+      openSession(design.blocks(from, to), mode, `${name}, blocks ${from} to ${to}`),
+    )
+  }
+
+  #assertOpen(): void {
+    if (this.#released) throw new Error(`${this.#design.name}: used after release`)
+  }
+
+  async prepare(conditioning: Conditioning, latentShape: readonly number[]): Promise<Prepared> {
+    this.#assertOpen()
+    const { feeds, rows, tokens } = this.#design.prompt(conditioning, latentShape)
+    const embedded = await this.#text?.run(feeds)
+    return { rows: { ...rows, ...embedded }, shared: this.#sharedFor(latentShape), tokens }
+  }
+
+  /** The same object for the same shape, so that calls of several prompts and samples can run as one batch. */
+  #sharedFor(latentShape: readonly number[]): Rows {
+    const key = latentShape.join()
+    const shared = this.#shared.get(key) ?? this.#design.shared(latentShape)
+    this.#shared.delete(key)
+    this.#shared.set(key, shared)
+    for (const oldest of [...this.#shared.keys()].slice(0, -SHAPES_KEPT)) this.#shared.delete(oldest)
+    return shared
+  }
+
+  flops(part: Part, tokens: TokenCounts): number {
+    return this.#design.flops(part, tokens)
+  }
+
+  async run(part: Part, rows: Rows, shared: Rows): Promise<Rows> {
+    this.#assertOpen()
+    const { embed, head } = this.#design
+    if (part.kind === 'embed')
+      return { ...this.#carriedOf(rows), ...(await this.#embed.run(embed.feeds(rows, shared))) }
+    if (part.kind === 'head') return head.finish(await this.#head.run(head.feeds(rows, shared)), shared)
+    return part.kind === 'tap' ? this.#tap(part.name, rows, shared) : this.#runBlocks(part, rows)
+  }
+
+  /** Rows of the prompt that the blocks take. */
+  #carriedOf(rows: Rows): Rows {
+    return Object.fromEntries(Object.entries(rows).filter(([name]) => this.#design.carried.includes(name)))
+  }
+
+  async #runBlocks({ from, to, modules }: BlocksPart, rows: Rows): Promise<Rows> {
+    const { name, carried } = this.#design
+    if (modules) throw new Error(`${name}: its blocks run whole; modules cannot be given or taken out`)
+    const missing = carried.filter((row) => !(row in rows))
+    if (missing.length > 0) throw new Error(`${name}: rows without ${missing.join(', ')}`)
+    return { ...rows, ...(await this.#blocks.run([from, to], this.#carriedOf(rows), {})) }
+  }
+
+  async #tap(tap: string, rows: Rows, shared: Rows): Promise<Rows> {
+    const row = this.#design.readable.includes(tap) ? rows[tap] : undefined
+    if (row) return { [tap]: row }
+    const [session, part] = [this.#taps.get(tap), this.#design.taps[tap]]
+    if (!session || !part)
+      throw new Error(`${this.#design.name}: no tap '${tap}'; it has ${[...this.facts.taps].join(', ')}`)
+    return session.run(part.feeds(rows, shared))
+  }
+
+  async release(): Promise<void> {
+    this.#released = true
+    for (const session of [this.#text, this.#embed, this.#head, ...this.#taps.values()]) await session?.release()
+    await this.#blocks.release()
+  }
+}
+
+/** The rows named; throws, naming all that are missing. */
+export function pick<K extends string>(rows: Rows, names: readonly K[]): Record<K, Rows[string]> {
+  const missing = names.filter((name) => !(name in rows))
+  if (missing.length > 0) throw new Error(`rows without ${missing.join(', ')}`)
+  return Object.fromEntries(names.map((name) => [name, rows[name]!])) as Record<K, Rows[string]>
+}
