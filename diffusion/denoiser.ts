@@ -135,11 +135,12 @@ class RunDenoiser implements Denoiser {
 
 /** The prompts that a conditioning holds, one for all samples or one for each, as conditionings of one row. */
 function promptsOf(conditioning: Conditioning): readonly Conditioning[] {
-  const { tokens, pooled } = conditioning
+  const { tokens, pooled, mask } = conditioning
   const count = tokens.shape[0] ?? 1
   if (count === 1) return [conditioning]
   return Array.from({ length: count }, (_, i) => {
-    return { ...conditioning, tokens: row(tokens, i), pooled: pooled && row(pooled, i) }
+    const own = { ...conditioning, tokens: row(tokens, i), pooled: pooled && row(pooled, i) }
+    return mask ? { ...own, mask: row(mask, i) } : own
   })
 }
 

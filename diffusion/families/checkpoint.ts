@@ -81,9 +81,9 @@ async function familyOfPipeline(folder: string): Promise<Family> {
   const file = join(folder, 'model_index.json')
   const pipeline = (await readJson(file))['_class_name']
   const families = await loadFamilies()
-  const family = families.find((candidate) => candidate.pipeline === pipeline)
+  const family = families.find(({ pipelines }) => pipelines.some((name) => name === pipeline))
   if (family) return family
-  const known = families.map((f) => f.pipeline).join(', ')
+  const known = families.flatMap((f) => f.pipelines).join(', ')
   throw new UnknownModelError(`${file}: _class_name is ${JSON.stringify(pipeline)}; known pipelines: ${known}`)
 }
 

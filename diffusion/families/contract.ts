@@ -8,6 +8,8 @@ export interface Conditioning {
   readonly tokens: Tensor
   /** Pooled text [1 or B, P] (FLUX: CLIP), or null where the family has none. */
   readonly pooled: Tensor | null
+  /** Which tokens are text [1 or B, L]: 1, and 0 for padding that is not to be looked at. Absent where all are. */
+  readonly mask?: Tensor
   /** Further model inputs set by nodes: `guidance` (FluxGuidance), ... */
   readonly extras: Readonly<Record<string, number>>
 }

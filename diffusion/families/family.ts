@@ -36,7 +36,7 @@ export interface Family {
   /** The registry name that facts and reports carry: 'flux'. */
   readonly name: string
   /** `_class_name` in the model_index.json of its diffusers folders. */
-  readonly pipeline: string
+  readonly pipelines: readonly string[]
   /** One fit per layout that this family's checkpoints come in. `config` is the config.json beside the file, if any. */
   fits(weights: Weights, config: Json | null): readonly Fit[]
   /** Opens the text encoders of a diffusers folder. */

@@ -54,7 +54,7 @@ function fit(weights: Weights, tensors: Weights['tensors'], config: FluxConfig |
 
 export default {
   name: 'flux',
-  pipeline: 'FluxPipeline',
+  pipelines: ['FluxPipeline'],
   openText: openFluxText,
   /** By the configuration beside the file if it is of this class (it may be another file's), and by the shapes alone. */
   fits(weights: Weights, json: Json | null): readonly Fit[] {

@@ -30,7 +30,7 @@ function fit(weights: Weights, tensors: Weights['tensors'], config: Sd3Config | 
 
 export default {
   name: 'sd3',
-  pipeline: 'StableDiffusion3Pipeline',
+  pipelines: ['StableDiffusion3Pipeline'],
   openText: openSd3Text,
   /** By the configuration beside the file if it is of this class (it may be another file's), and by the shapes alone. */
   fits(weights: Weights, json: Json | null): readonly Fit[] {

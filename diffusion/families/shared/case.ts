@@ -1,8 +1,8 @@
 /** What all readers of parity cases do: open the model by its configuration, and read the reference's tensors. */
 import { join } from 'node:path'
 import { openWeights, readTensors } from '../../onnx/weights.ts'
-import type { Tensor } from '../../tensor.ts'
-import type { Transformer } from '../contract.ts'
+import { concatRows, row, tensor, type Tensor } from '../../tensor.ts'
+import type { Rows, Transformer } from '../contract.ts'
 import type { Family } from '../family.ts'
 import { readJson } from '../json.ts'
 
@@ -33,4 +33,14 @@ export async function openCase(family: Pick<Family, 'fits'>, dir: string, file: 
       return found
     },
   }
+}
+
+/** prediction [B, C, H, W], and variance after it where there is one, as the reference's output [B, C or 2 C, H, W]. */
+export function withVariance({ prediction, variance }: Rows): Tensor {
+  if (!prediction) throw new Error("the head gave no 'prediction'")
+  if (!variance) return prediction
+  const [batch = 0, channels = 0, height = 0, width = 0] = prediction.shape
+  const samples = Array.from({ length: batch }, (_, i) => [row(prediction, i).data, row(variance, i).data]).flat()
+  const data = concatRows(samples.map((values) => tensor(values, [1, values.length]))).data
+  return tensor(data, [batch, 2 * channels, height, width])
 }

@@ -11,16 +11,18 @@ export const TIME_CHANNELS = 256
 const HALF = TIME_CHANNELS / 2
 
 /** Frequencies of the timestep features, rounded to float32 where the reference rounds: their arguments reach 1000. */
-const FREQUENCIES = Float32Array.from({ length: HALF }, (_, i) =>
-  float32Exp(fround(fround(fround(-Math.log(PERIOD)) * i) / HALF)),
-)
+const frequencies = (intervals: number): Float32Array =>
+  Float32Array.from({ length: HALF }, (_, i) => float32Exp(fround(fround(fround(-Math.log(PERIOD)) * i) / intervals)))
+
+/** The lowest frequency is one step above 1 / 10000, or is that (DiT as diffusers has it). */
+const FREQUENCIES = { above: frequencies(HALF), exact: frequencies(HALF - 1) }
 
 /** Features [B, 256] of times in training steps (0..1000), or of other sizes: cosines, then sines. */
-export function timeFeatures(times: ArrayLike<number>): Tensor {
+export function timeFeatures(times: ArrayLike<number>, lowest: keyof typeof FREQUENCIES = 'above'): Tensor {
   const out = new Float32Array(times.length * TIME_CHANNELS)
   for (let row = 0; row < times.length; row++)
     for (let i = 0; i < HALF; i++) {
-      const angle = fround(fround(times[row]!) * FREQUENCIES[i]!)
+      const angle = fround(fround(times[row]!) * FREQUENCIES[lowest][i]!)
       out[row * TIME_CHANNELS + i] = Math.cos(angle)
       out[row * TIME_CHANNELS + HALF + i] = Math.sin(angle)
     }

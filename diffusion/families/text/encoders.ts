@@ -15,6 +15,8 @@ type OnWarning = ((message: string) => void) | undefined
 
 /** Tokens that T5 takes where its tokenizer has no limit: what FLUX.1 was trained with. */
 const T5_TOKENS = 512
+/** Added to the scores of tokens that are not to be looked at. */
+const HIDDEN = -1e30
 
 const modeFor = (weights: Weights): WeightMode => chooseWeightMode(float32Bytes(weights))
 
@@ -95,6 +97,23 @@ export class T5Encoder {
     const buckets = { data: relativeBuckets(ids.length, this.#config), shape: [ids.length, ids.length] }
     const { last } = await this.#session.run({ ids: asFeed(ids), buckets, mask: zeros([1, 1, 1, ids.length]) })
     return tensor(last!.data, last!.shape)
+  }
+
+  /** The same where padding is not looked at, with 1 for each token of the text and 0 for padding [1, L]. */
+  async masked(text: string, onWarning: OnWarning): Promise<{ tokens: Tensor; mask: Tensor }> {
+    const ids = this.#tokenizer.encode(text, onWarning)
+    const length = this.#tokenizer.unpadded(ids)
+    const mask = tensor(
+      Float32Array.from(ids, (_, i) => (i < length ? 1 : 0)),
+      [1, ids.length],
+    )
+    const hidden = tensor(
+      mask.data.map((kept) => (kept ? 0 : HIDDEN)),
+      [1, 1, 1, ids.length],
+    )
+    const buckets = { data: relativeBuckets(ids.length, this.#config), shape: [ids.length, ids.length] }
+    const { last } = await this.#session.run({ ids: asFeed(ids), buckets, mask: hidden })
+    return { tokens: last!, mask }
   }
 
   release(): Promise<void> {

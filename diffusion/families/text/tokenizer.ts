@@ -68,6 +68,11 @@ export class TextTokenizer {
     const framed = [...before, ...ids.slice(0, room), ...after]
     return [...framed, ...new Array<number>(this.limit - framed.length).fill(this.#pad)]
   }
+
+  /** How many of these ids come before the padding. */
+  unpadded(ids: readonly number[]): number {
+    return ids.findLastIndex((id) => id !== this.#pad) + 1
+  }
 }
 
 async function readDefinition(folder: string): Promise<Json> {
