@@ -10,6 +10,8 @@ import { openPixArtText } from './text.ts'
 import { pixartTransformer } from './transformer.ts'
 
 const LABEL = 'pixart (diffusers keys)'
+/** What diffusers calls the class; early checkpoints name the one it was split from. */
+const CLASSES: readonly unknown[] = ['PixArtTransformer2DModel', 'Transformer2DModel']
 
 export default {
   name: 'pixart',
@@ -17,7 +19,7 @@ export default {
   openText: openPixArtText,
   /** By the configuration beside the file: the size that positions are counted by leaves no trace in the weights. */
   fits(weights: Weights, json: Json | null): readonly Fit[] {
-    if (json?.['_class_name'] !== 'PixArtTransformer2DModel')
+    if (!json || !CLASSES.includes(json['_class_name']) || json['norm_type'] === 'ada_norm_zero')
       return [unfit(weights, LABEL, 0, ['no config.json of a PixArtTransformer2DModel beside it'])]
     const config = parsePixArtConfig(json, `config.json of ${weights.where}`)
     const open = (found: Weights['tensors']) => ({

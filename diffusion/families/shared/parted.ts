@@ -26,7 +26,10 @@ export interface Design {
   readonly weights: NamedWeights
   /** What depends on the prompt only; its feeds are made by `prompt`. Null where the prompt needs no model. */
   readonly text: (() => Model) | null
-  readonly embed: OuterPart
+  readonly embed: OuterPart & {
+    /** Rows that need no graph. */
+    more?(rows: Rows): Rows
+  }
   readonly head: OuterPart & {
     /** The graph's outputs as rows of the part, `prediction` among them. */
     finish(outputs: Rows, shared: Rows): Rows
@@ -107,7 +110,7 @@ export class PartedTransformer implements Transformer {
     this.#assertOpen()
     const { embed, head } = this.#design
     if (part.kind === 'embed')
-      return { ...this.#carriedOf(rows), ...(await this.#embed.run(embed.feeds(rows, shared))) }
+      return { ...this.#carriedOf(rows), ...embed.more?.(rows), ...(await this.#embed.run(embed.feeds(rows, shared))) }
     if (part.kind === 'head') return head.finish(await this.#head.run(head.feeds(rows, shared)), shared)
     return part.kind === 'tap' ? this.#tap(part.name, rows, shared) : this.#runBlocks(part, rows)
   }
