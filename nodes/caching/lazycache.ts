@@ -91,6 +91,10 @@ export default defineNode({
   outputs: { MODEL: 'MODEL' },
   validate: ({ start_percent: start, end_percent: end }) => percentFaults(start, end),
   run({ model, enabled, reuse_threshold, start_percent, end_percent }) {
+    if (model.parametrisation.kind !== 'flow')
+      throw new Error(
+        `LazyCache: '${model.name}' predicts ${model.parametrisation.kind}, and this method is written for flow models; use EasyCache`,
+      )
     const window = windowOf(start_percent, end_percent, model.parametrisation)
     const params = { enabled, reuse_threshold, start_percent, end_percent, ...window }
     return { MODEL: { ...model, cache: configure(lazyCache, params) } }

@@ -10,7 +10,7 @@ const T5_TOKENS = 256
 
 /** Rows [1, T, a] and [1, T, b] and zeros side by side: [1, T, width]. */
 function sideBySide(parts: readonly Tensor[], width: number): Tensor {
-  const tokens = parts[0]?.shape[1] ?? 0
+  const tokens = Math.max(...parts.map(({ shape }) => shape[1] ?? 0))
   const out = zeros([1, tokens, width])
   let start = 0
   for (const { data, shape } of parts) {

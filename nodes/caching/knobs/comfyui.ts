@@ -45,10 +45,14 @@ export interface SigmaWindow {
   readonly end_sigma: number
 }
 
-/** ComfyUI's percent_to_sigma for flow models: the shifted noise level at that share of the way from noise to clean. */
+/** Above every noise level of a model with a table of them, as ComfyUI has it. */
+const ABOVE_ALL = 999999999.9
+
+/** ComfyUI's percent_to_sigma: the noise level at that share of the way from noise to clean. */
 export function windowOf(start: number, end: number, parametrisation: Parametrisation): SigmaWindow {
   const { at } = noiseLevels(parametrisation)
-  const sigma = (percent: number) => (percent <= 0 ? 1 : percent >= 1 ? 0 : at(1 - percent))
+  const top = parametrisation.kind === 'flow' ? 1 : ABOVE_ALL
+  const sigma = (percent: number) => (percent <= 0 ? top : percent >= 1 ? 0 : at(1 - percent))
   return { start_sigma: sigma(start), end_sigma: sigma(end) }
 }
 
