@@ -12,7 +12,7 @@ export interface OpenedCase {
   readonly inputs: Readonly<Record<string, Tensor>>
   readonly outputs: Readonly<Record<string, Tensor>>
   /** The input of this name; throws when the case has none. */
-  input(name: string): Tensor
+  readonly input: (name: string) => Tensor
 }
 
 /** Opens `dir` with the weights in `file`, in any layout. Throws when the file does not fit the family. */

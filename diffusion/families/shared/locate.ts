@@ -86,8 +86,8 @@ export interface Candidate {
   /** Of the file, without prefix. */
   readonly tensors: Weights['tensors']
   readonly shapes: ReadonlyMap<string, readonly number[]>
-  place(name: string): Place
-  open(found: NamedWeights): OpenedTransformer
+  readonly place: (name: string) => Place
+  readonly open: (found: NamedWeights) => OpenedTransformer
 }
 
 /** A fit that cannot be opened. */

@@ -68,7 +68,8 @@ async function pipeline(
 
 /** Four steps from a prompt to a latent, guided against the empty prompt. */
 async function draw(folder: string, prompt: string): Promise<Tensor> {
-  const { model, clip, release } = await openCheckpoint(folder)
+  const opened = await openCheckpoint(folder)
+  const { model, clip } = opened
   try {
     const noise = normalNoise(5n, [2, 4, 8, 8])
     const { samples } = await sample({
@@ -80,7 +81,7 @@ async function draw(folder: string, prompt: string): Promise<Tensor> {
     })
     return samples
   } finally {
-    await release()
+    await opened.release()
   }
 }
 
@@ -105,10 +106,10 @@ describe('whole folders', () => {
     await rm(join(folder, 'tokenizer_2'), { recursive: true })
     await cp(join(folder, 'tokenizer'), join(folder, 'tokenizer_2'), { recursive: true })
     await drawsByPrompt(folder, ['ab', 'c d'])
-    const { clip, release } = await openCheckpoint(folder)
-    const { tokens, pooled } = await clip.encode('ab')
+    const opened = await openCheckpoint(folder)
+    const { tokens, pooled } = await opened.clip.encode('ab')
     expect([tokens.shape[2], pooled?.shape]).toEqual([72, [1, 56]])
-    await release()
+    await opened.release()
   })
 
   it('PixArtSigmaPipeline, whose padding does not matter', async () => {
