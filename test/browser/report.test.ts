@@ -139,7 +139,7 @@ describe.skipIf(executable === null)('the cache report', () => {
       await results.first().getByRole('button', { name: 'Report', exact: true }).click()
       await report().getByText('A finished result.').waitFor()
       await report().getByLabel('Sampling run').selectOption({ label: 'DiCache · node 6' })
-      expect(await report().locator('svg.weave').getAttribute('aria-label')).toMatch(/DiCache: 24 of 24 cells/)
+      await report().locator('svg.weave[aria-label^="DiCache: 24 of 24 cells"]').waitFor()
       expect(await report().locator('.warning').innerText()).toMatch(/skipped nothing/)
       expect(await report().getByText('Accumulated drift against the threshold 0.0001').count()).toBe(1)
       await stage.shot('9-finished-result')

@@ -28,7 +28,13 @@ export interface Script {
 const both = (weight: number) => (): Weight => ({ image: weight, text: weight })
 
 /** What the released scripts have in common. */
-const released = { learnsFrom: 'computed', besideUncond: true, compounds: true, radius: 1 / 5, forceLast: false } as const
+const released = {
+  learnsFrom: 'computed',
+  besideUncond: true,
+  compounds: true,
+  radius: 1 / 5,
+  forceLast: false,
+} as const
 
 /** The place of a call in a script of `steps` model calls counted from 1, and the call's own number from 1. */
 const placed =

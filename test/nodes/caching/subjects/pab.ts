@@ -9,7 +9,12 @@ const forbidding = {
 
 const declarations: readonly Declaration[] = [
   { forbidding, eager: { attention_range: 3 }, demanding: {} },
-  { variant: 'feed-forwards too', forbidding, eager: { attention_range: 2, mlp_range: 3, mlp_blocks: 8 }, demanding: {} },
+  {
+    variant: 'feed-forwards too',
+    forbidding,
+    eager: { attention_range: 2, mlp_range: 3, mlp_blocks: 8 },
+    demanding: {},
+  },
 ]
 
 export default declarations
