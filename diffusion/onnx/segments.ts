@@ -3,7 +3,7 @@ import type { Feed, Session } from './session.ts'
 import type { Tensor } from '../tensor.ts'
 
 /** Most cuts kept at once, so that a sweep over all block indices does not leave a session for every block. */
-const CUT_LIMIT = 6
+const CUT_LIMIT = 32
 
 type Range = readonly [from: number, to: number]
 type Rows = Readonly<Record<string, Tensor>>
