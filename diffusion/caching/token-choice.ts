@@ -70,6 +70,11 @@ export function tokensInLine(latent: readonly number[], tokens: number): number 
 /** L2 norm of every token of [1, tokens, width]. */
 export function tokenNorms({ data, shape }: Tensor): Float64Array {
   const width = shape[2] ?? 1
-  const norm = (token: number): number => Math.hypot(...data.subarray(token * width, (token + 1) * width))
-  return Float64Array.from({ length: data.length / width }, (_, token) => norm(token))
+  const norms = new Float64Array(data.length / width)
+  for (let token = 0; token < norms.length; token++) {
+    let squares = 0
+    for (let i = token * width; i < (token + 1) * width; i++) squares += data[i]! * data[i]!
+    norms[token] = Math.sqrt(squares)
+  }
+  return norms
 }
