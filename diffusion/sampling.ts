@@ -1,4 +1,5 @@
 /** One sampling run: noise to samples, by a sampler, over a guided denoiser, with or without a cache. */
+import { eachBranch, inFull } from './caching/branches.ts'
 import { buildReport } from './caching/report.ts'
 import type { Branch, CacheConfiguration, Denoiser, RunFacts } from './caching/contract.ts'
 import type { ReportRow, SamplingPlan } from './caching/report-types.ts'
@@ -70,11 +71,7 @@ function evaluatorsFor(
   return Array.from({ length: samples }, (): Evaluator => {
     const evaluate = start?.()
     if (evaluate) return (call) => evaluate(call, denoiser)
-    return async (call) => {
-      const answer = async (branch: Branch) =>
-        [branch, { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }] as const
-      return new Map(await Promise.all(call.branches.map(answer)))
-    }
+    return (call) => eachBranch(call, (branch) => inFull(denoiser, call, branch))
   })
 }
 

@@ -1,5 +1,5 @@
 /** State kept apart for the guidance branches, and the loop over them that every caching method has. */
-import type { Branch, Call, Evaluated } from './contract.ts'
+import type { Branch, Call, Denoiser, Evaluated } from './contract.ts'
 
 /** One state per branch, made when the branch is first seen; keyed by name, never by call parity. */
 export class PerBranch<State> {
@@ -27,3 +27,9 @@ export async function eachBranch(
   const answers = await Promise.all(call.branches.map(async (branch) => [branch, await evaluate(branch)] as const))
   return new Map(answers)
 }
+
+/** The answer of a method that is off, or has to compute: the plain forward pass. */
+export const inFull = async (denoiser: Denoiser, call: Call, branch: Branch): Promise<Evaluated> => ({
+  prediction: await denoiser.predict(call, branch),
+  trace: { decision: 'full' },
+})

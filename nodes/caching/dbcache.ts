@@ -1,5 +1,5 @@
 /** DBCache (cache-dit): the front blocks judge, the middle is run or estimated, the back blocks run every time. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   UnmetNeedsError,
@@ -248,9 +248,7 @@ export const dbCache: CacheMethod<DbCacheParams, State> = {
   },
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluate(call, branch, denoiser, state),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluate(call, branch, denoiser, state),
     ),
 }
 

@@ -1,5 +1,5 @@
 /** DeepCache (arXiv 2312.00858) on a diffusion transformer: at most steps the middle blocks are not run, what they added is added again. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   UnmetNeedsError,
@@ -178,9 +178,7 @@ export const deepcache: CacheMethod<DeepCacheParams, State> = {
   }),
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluate(call, branch, denoiser, state, params),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluate(call, branch, denoiser, state, params),
     ),
 }
 

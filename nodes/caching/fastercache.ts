@@ -1,5 +1,5 @@
 /** FasterCache (arXiv 2410.19355): attention outputs carried on along their last change, and the unconditional branch rebuilt from the other. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   type Branch,
@@ -194,7 +194,7 @@ async function runBranch(
   reuse: boolean,
 ): Promise<Evaluated> {
   const own = state.attention?.of(branch)
-  if (!own) return { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
+  if (!own) return inFull(denoiser, call, branch)
   const { script } = state.rules
   const weight = script.weight(call)
   const given = reuse ? reusable(own, weight) : new Map<ModuleKey, GivenModule>()

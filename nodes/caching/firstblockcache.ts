@@ -1,5 +1,5 @@
 /** First-Block-Cache (ParaAttention, diffusers): while the first block adds what it added last time, so do all the others. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   UnmetNeedsError,
@@ -155,9 +155,7 @@ export const firstBlockCache: CacheMethod<FirstBlockCacheParams, State> = {
   },
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluate(call, branch, denoiser, state),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluate(call, branch, denoiser, state),
     ),
 }
 

@@ -1,5 +1,5 @@
 /** H2-Cache (arXiv 2510.27171): two first-block caches in a chain, one for structure and one for detail, compared by thumbnails. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   UnmetNeedsError,
@@ -250,9 +250,7 @@ export const h2cache: CacheMethod<H2CacheParams, State> = {
   },
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluate(call, branch, denoiser, state, params),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluate(call, branch, denoiser, state, params),
     ),
 }
 

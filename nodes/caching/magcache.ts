@@ -1,6 +1,6 @@
 /** MagCache (arXiv 2506.09045): skips while the known growth of the residual, summed since the last computation, stays small. */
 import { z } from 'zod'
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import { interpolate, MagCacheCalibration, roundHalfEven } from '../../diffusion/caching/calibration.ts'
 import {
   configure,
@@ -259,9 +259,7 @@ export const magcache: CacheMethod<MagCacheParams, State> = {
   },
   evaluate: (call, denoiser, state) =>
     eachBranch(call, async (branch) =>
-      state
-        ? answer(call, branch, denoiser, state)
-        : { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } },
+      state ? answer(call, branch, denoiser, state) : inFull(denoiser, call, branch),
     ),
 }
 

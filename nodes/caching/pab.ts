@@ -1,5 +1,5 @@
 /** PAB, pyramid attention broadcast (arXiv 2408.12588): in the calm middle of a run, attention outputs serve several steps. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   UnmetNeedsError,
@@ -231,9 +231,7 @@ export const pab: CacheMethod<PabParams, State> = {
   }),
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluateBranch(call, branch, denoiser, state),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluateBranch(call, branch, denoiser, state),
     ),
 }
 

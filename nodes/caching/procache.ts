@@ -1,5 +1,5 @@
 /** ProCache (arXiv 2512.17298): full evaluations in a searched pattern; between them all modules are reused, in deep blocks top tokens anew. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   MASS,
@@ -266,9 +266,7 @@ export const proCache: CacheMethod<ProCacheParams, State> = {
   }),
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluateBranch(call, branch, denoiser, state),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluateBranch(call, branch, denoiser, state),
     ),
 }
 

@@ -1,6 +1,6 @@
 /** ProfilingDiT (arXiv 2504.03140): chosen blocks, which paint the background, run seldom; in between what they added is added again. */
 import { BlockMeter, mostStable, parseBlocks, runsOf, type BlockRun } from '../../diffusion/caching/block-profile.ts'
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   UnmetNeedsError,
@@ -247,9 +247,7 @@ export const profilingdit: CacheMethod<ProfilingDiTParams, State> = {
   },
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluate(call, branch, denoiser, state, params),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluate(call, branch, denoiser, state, params),
     ),
 }
 

@@ -1,6 +1,6 @@
 /** SenCache (arXiv 2602.24208): skips while latent and timestep are so near the last computed ones that the output can hardly have moved. */
 import { z } from 'zod'
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import { roundHalfEven, SenCacheCalibration } from '../../diffusion/caching/calibration.ts'
 import {
   configure,
@@ -256,9 +256,7 @@ export const sencache: CacheMethod<SenCacheParams, State> = {
   },
   evaluate: (call, denoiser, state) =>
     eachBranch(call, async (branch) =>
-      state
-        ? answer(call, branch, denoiser, state)
-        : { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } },
+      state ? answer(call, branch, denoiser, state) : inFull(denoiser, call, branch),
     ),
 }
 

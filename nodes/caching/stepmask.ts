@@ -1,5 +1,5 @@
 /** StepMask: a schedule fixed before the run says which steps are computed: the baseline that any method has to beat. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   type Branch,
@@ -175,9 +175,7 @@ export const stepMask: CacheMethod<StepMaskParams, State> = {
   },
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params)
-        ? { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } }
-        : evaluate(call, branch, denoiser, state, params),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluate(call, branch, denoiser, state, params),
     ),
 }
 

@@ -1,6 +1,6 @@
 /** TeaCache (arXiv 2411.19108): skips while the change of the first block's input, turned into one of the output by a polynomial, adds up to little. */
 import { z } from 'zod'
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import { TeaCacheCalibration, type Signal } from '../../diffusion/caching/calibration.ts'
 import {
   configure,
@@ -246,9 +246,7 @@ export const teacache: CacheMethod<TeaCacheParams, State> = {
   },
   evaluate: (call, denoiser, state) =>
     eachBranch(call, async (branch) =>
-      state
-        ? answer(call, branch, denoiser, state)
-        : { prediction: await denoiser.predict(call, branch), trace: { decision: 'full' } },
+      state ? answer(call, branch, denoiser, state) : inFull(denoiser, call, branch),
     ),
 }
 

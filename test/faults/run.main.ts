@@ -20,14 +20,16 @@ const ROOT = join(import.meta.dirname, '../..')
 const LIMIT_MS = 600_000
 
 /** Folders that tests read but no fault changes: linked, not copied. */
-const LINKED = ['node_modules', 'models', 'test/fixtures/parity']
+const LINKED = ['node_modules', 'models', 'test/fixtures/parity', 'workflows/input', 'client/dist']
 
 /** A copy of everything that is or could be committed. */
 function copySources(): string {
   const copy = mkdtempSync(join(tmpdir(), 'heddle-faults-'))
   const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: ROOT })
   const files = listed.toString().split('\n')
-  const copied = files.filter((file) => /\.(ts|json)$/.test(file) && !LINKED.some((folder) => file.startsWith(folder)))
+  const copied = files.filter(
+    (file) => /\.(ts|mjs|json)$/.test(file) && !LINKED.some((folder) => file.startsWith(folder)),
+  )
   for (const file of copied.filter((name) => existsSync(join(ROOT, name)))) {
     mkdirSync(dirname(join(copy, file)), { recursive: true })
     cpSync(join(ROOT, file), join(copy, file))
