@@ -12,6 +12,8 @@ export interface Conditioning {
   readonly mask?: Tensor
   /** Further model inputs set by nodes: `guidance` (FluxGuidance), ... */
   readonly extras: Readonly<Record<string, number>>
+  /** Model inputs that are tensors, set by nodes, [1, ...] each: `concat` and `vision` (WanImageToVideo), ... */
+  readonly tensors?: Readonly<Record<string, Tensor>>
 }
 
 /** Tensors by name, each with a leading batch extent. */
@@ -72,6 +74,8 @@ export interface LatentFormat {
   readonly channels: number
   /** Pixels per latent cell along each side. */
   readonly factor: number
+  /** Frames per latent frame of a video model, whose latents are [B, C, F, h, w]; absent for pictures: [B, C, h, w]. */
+  readonly temporalFactor?: number
   /** Linear map latent -> RGB in 0..1 for previews: `weights` [channels][3] and `bias` [3]; null if unknown. */
   readonly rgb: { readonly weights: readonly (readonly number[])[]; readonly bias: readonly number[] } | null
 }
@@ -115,13 +119,21 @@ export interface TextEncoders {
   encode(text: string, onWarning?: (message: string) => void): Promise<Conditioning>
 }
 
-/** The value of a VAE link. Pixels are [B, H, W, 3] in 0..1; latents are already scaled and shifted for the sampler. */
+/**
+ * The value of a VAE link. Pixels are [B, H, W, 3] in 0..1; latents are already scaled and shifted for the sampler. An autoencoder for
+ * video has a `temporalFactor` t: F latent frames are 1 + (F - 1) t frames, and a batch of videos is one batch of all their frames.
+ */
 export interface Autoencoder {
   readonly factor: number
+  /** Frames per latent frame, for video; absent where latents are single pictures. */
+  readonly temporalFactor?: number
   readonly channels: number
-  /** [B, C, h, w] -> [B, h * factor, w * factor, 3], clamped to 0..1. */
+  /** [B, C, h, w] -> [B, h * factor, w * factor, 3], clamped to 0..1; of video [B, C, F, h, w] -> [B * frames, h * factor, w * factor, 3]. */
   decode(latent: Tensor): Promise<Tensor>
-  /** [B, H, W, 3] -> [B, C, H / factor, W / factor] (mean of the posterior); H and W must be multiples of `factor`. */
+  /**
+   * [B, H, W, 3] -> [B, C, H / factor, W / factor] (mean of the posterior); H and W must be multiples of `factor`. For video the pictures
+   * are the frames of one: [1, C, 1 + floor((B - 1) / t), H / factor, W / factor]; frames beyond 1 + a multiple of t are left out.
+   */
   encode(pixels: Tensor): Promise<Tensor>
 }
 

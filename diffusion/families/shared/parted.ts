@@ -41,6 +41,8 @@ export interface Design {
   blocks(from: number, to: number): Model
   /** Rows between the blocks. */
   readonly carried: readonly string[]
+  /** Shared values that every range of blocks takes (rotary tables). */
+  readonly constants?: readonly string[]
   /** Feeds of the text graph, and rows that need no graph. Throws when the conditioning is not this model's. */
   prompt(conditioning: Conditioning, latentShape: readonly number[]): { feeds: Feeds; rows: Rows; tokens: TokenCounts }
   /** What all samples of this latent shape share; asked once for a shape. */
@@ -112,7 +114,7 @@ export class PartedTransformer implements Transformer {
     if (part.kind === 'embed')
       return { ...this.#carriedOf(rows), ...embed.more?.(rows), ...(await this.#embed.run(embed.feeds(rows, shared))) }
     if (part.kind === 'head') return head.finish(await this.#head.run(head.feeds(rows, shared)), shared)
-    return part.kind === 'tap' ? this.#tap(part.name, rows, shared) : this.#runBlocks(part, rows)
+    return part.kind === 'tap' ? this.#tap(part.name, rows, shared) : this.#runBlocks(part, rows, shared)
   }
 
   /** Rows of the prompt that the blocks take. */
@@ -120,12 +122,12 @@ export class PartedTransformer implements Transformer {
     return Object.fromEntries(Object.entries(rows).filter(([name]) => this.#design.carried.includes(name)))
   }
 
-  async #runBlocks({ from, to, modules }: BlocksPart, rows: Rows): Promise<Rows> {
-    const { name, carried } = this.#design
+  async #runBlocks({ from, to, modules }: BlocksPart, rows: Rows, shared: Rows): Promise<Rows> {
+    const { name, carried, constants = [] } = this.#design
     if (modules) throw new Error(`${name}: its blocks run whole; modules cannot be given or taken out`)
     const missing = carried.filter((row) => !(row in rows))
     if (missing.length > 0) throw new Error(`${name}: rows without ${missing.join(', ')}`)
-    return { ...rows, ...(await this.#blocks.run([from, to], this.#carriedOf(rows), {})) }
+    return { ...rows, ...(await this.#blocks.run([from, to], this.#carriedOf(rows), pick(shared, constants))) }
   }
 
   async #tap(tap: string, rows: Rows, shared: Rows): Promise<Rows> {
