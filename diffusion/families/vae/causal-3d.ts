@@ -1,41 +1,40 @@
-/** Causal convolutions over video as pieces of graph: frames are the batch of 2-D convolutions, and no frame sees a later one. */
+/** Causal convolutions over video as pieces of graph: no frame sees a later one. */
 import type { Graph, Value } from '../../onnx/graph.ts'
-import { conv2d, type Linear } from '../../onnx/ops.ts'
+import type { Linear } from '../../onnx/ops.ts'
 
 /** A slice that goes to the end. */
 const END = 2 ** 31 - 1
+const TIME = 2
 
-/** Values [F, C, H, W]: the frames of one video. */
-export type Frames = Value
+/** Values [B, C, F, H, W]. */
+export type Video = Value
 
-/** One video [1, C, F, H, W] -> [F, C, H, W]. */
-export const toFrames = (g: Graph, video: Value): Frames =>
+/** One video [1, C, F, H, W] as a batch of its frames [F, C, H, W]. */
+export const toFrames = (g: Graph, video: Video): Value =>
   g.op('Transpose', [g.op('Squeeze', [video, g.ints([0])])], { perm: [1, 0, 2, 3] })
 
-/** [F, C, H, W] -> one video [1, C, F, H, W]. */
-export const fromFrames = (g: Graph, frames: Frames): Value =>
+/** [F, C, H, W] as one video [1, C, F, H, W]. */
+export const fromFrames = (g: Graph, frames: Value): Video =>
   g.op('Unsqueeze', [g.op('Transpose', [frames], { perm: [1, 0, 2, 3] }), g.ints([0])])
 
-/** Frames [from, to) of [F, C, H, W], every `step`-th; negative places count from the end. */
-export const framesOf = (g: Graph, frames: Frames, from: number, to = END, step = 1): Frames =>
-  g.op('Slice', [frames, g.ints([from]), g.ints([to]), g.ints([0]), g.ints([step])])
+/** Frames [from, to); negative places count from the end. */
+export const framesOf = (g: Graph, video: Video, from: number, to = END): Video =>
+  g.op('Slice', [video, g.ints([from]), g.ints([to]), g.ints([TIME])])
 
-/** Two stretches of frames, one after the other. */
-export const joinFrames = (g: Graph, ...stretches: readonly Frames[]): Frames => g.op('Concat', stretches, { axis: 0 })
+/** Stretches of frames, one after the other. */
+export const joinFrames = (g: Graph, ...stretches: readonly Video[]): Video => g.op('Concat', stretches, { axis: TIME })
 
-/** `count` copies of the first frame before the frames: replicate padding towards the past. */
-export const repeatFirst = (g: Graph, frames: Frames, count: number): Frames =>
-  joinFrames(g, ...new Array<Frames>(count).fill(framesOf(g, frames, 0, 1)), frames)
-
-/** `count` frames of zeros before the frames. */
-export const zerosBefore = (g: Graph, frames: Frames, count: number): Frames =>
-  g.op('Pad', [frames, g.ints([count, 0, 0, 0, 0, 0, 0, 0])])
+/** `count` copies of the first frame in front: replicate padding towards the past. */
+export const repeatFirst = (g: Graph, video: Video, count: number): Video =>
+  joinFrames(g, ...new Array<Video>(count).fill(framesOf(g, video, 0, 1)), video)
 
 /** Repeats the outermost rows and columns: `pads` are top, left, bottom, right. */
-export const repeatEdges = (g: Graph, frames: Frames, [top, left, bottom, right]: readonly number[]): Frames =>
-  g.op('Pad', [frames, g.ints([0, 0, top ?? 0, left ?? 0, 0, 0, bottom ?? 0, right ?? 0])], { mode: 'edge' })
+export const repeatEdges = (g: Graph, video: Video, [top = 0, left = 0, bottom = 0, right = 0]: readonly number[]) =>
+  g.op('Pad', [video, g.ints([0, 0, 0, top, left, 0, 0, 0, bottom, right])], { mode: 'edge' })
 
 export interface Convolution3d {
+  /** Frames of zeros in front. */
+  readonly past?: number
   /** Zeros around each frame: top, left, bottom, right. None where absent. */
   readonly pads?: readonly number[]
   /** Along height and width. */
@@ -44,35 +43,39 @@ export interface Convolution3d {
   readonly timeStride?: number
 }
 
-/**
- * 3-D convolution with PyTorch's weight [out, in, t, k, k] of frames [F, in, H, W] -> [(F - t) / timeStride + 1, out, H', W']: nothing is added along time, so
- * causal models put t - 1 frames in front. Each frame and the t - 1 before it are laid side by side as channels and convolved in 2-D:
- * the weight is read where it lies, and 2-D convolution is the one that every execution provider is good at.
- */
+/** Convolution with PyTorch's weight [out, in, t, k, k], or [out, in, k, k] for every frame by itself. Nothing is added behind the last frame. */
 export function conv3d(
   g: Graph,
-  frames: Frames,
+  video: Video,
   { weight, bias }: Linear,
-  { pads = [0, 0, 0, 0], stride = 1, timeStride = 1 }: Convolution3d = {},
-): Frames {
-  const [out = 0, wide = 0, times = 1, ...window] = weight.shape
-  const flat = { weight: { ...weight, shape: [out, wide * times, ...window] }, bias }
-  if (times === 1) {
-    const kept = timeStride === 1 ? frames : framesOf(g, frames, 0, END, timeStride)
-    return conv2d(g, kept, flat, pads, stride)
-  }
-  const seen = Array.from({ length: times }, (_, k) =>
-    framesOf(g, frames, k, k === times - 1 ? END : k - times + 1, timeStride),
-  )
-  const stacked = g.op(
+  { past = 0, pads = [0, 0, 0, 0], stride = 1, timeStride = 1 }: Convolution3d = {},
+): Video {
+  const [out = 0, wide = 0, ...window] = weight.shape
+  const [times, ...sides] = window.length === 2 ? [1, ...window] : window
+  const kernel = { ...weight, shape: [out, wide, times ?? 1, ...sides] }
+  const [top = 0, left = 0, bottom = 0, right = 0] = pads
+  return g.op('Conv', [video, g.weight(kernel), ...(bias ? [g.weight(bias)] : [])], {
+    pads: [past, top, left, 0, bottom, right],
+    strides: [timeStride, stride, stride],
+  })
+}
+
+/** Repeats every row and column `factor` times. */
+export const enlarge = (g: Graph, video: Video, factor: number): Video =>
+  g.op('Resize', [video, null, g.constant([1, 1, 1, factor, factor])], {
+    mode: 'nearest',
+    coordinate_transformation_mode: 'asymmetric',
+    nearest_mode: 'floor',
+  })
+
+/** Frames whose channels are in two halves [B, 2 C, F, H, W] -> the first and the second half as frames in turn [B, C, 2 F, H, W]. */
+export function interleaveHalves(g: Graph, video: Video): Video {
+  const [first, second] = g.ops('Split', [video], { axis: 1, num_outputs: 2 }, 2) as [Value, Value]
+  const pairs = g.op(
     'Concat',
-    seen.map((frame) => g.op('Unsqueeze', [frame, g.ints([2])])),
-    { axis: 2 },
+    [first, second].map((half) => g.op('Unsqueeze', [half, g.ints([3])])),
+    { axis: 3 },
   )
-  const [count, sides] = [
-    g.op('Shape', [stacked], { start: 0, end: 1 }),
-    g.op('Shape', [stacked], { start: 3, end: 5 }),
-  ]
-  const shape = g.op('Concat', [count, g.ints([wide * times]), sides], { axis: 0 })
-  return conv2d(g, g.op('Reshape', [stacked, shape]), flat, pads, stride)
+  const [lead, sides] = [g.op('Shape', [first], { start: 0, end: 2 }), g.op('Shape', [first], { start: 3, end: 5 })]
+  return g.op('Reshape', [pairs, g.op('Concat', [lead, g.ints([-1]), sides], { axis: 0 })])
 }
