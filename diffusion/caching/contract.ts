@@ -107,6 +107,8 @@ export interface RunFacts {
   readonly guidance: number
   /** Falling noise levels of the run, as the sampler gets them: one more than it makes steps. */
   readonly sigmas: readonly number[]
+  /** What the model's prediction is: of a flow and of the noise it is the slope dx/dsigma of the sampler's path, of 'v' it is not. */
+  readonly predicts?: 'flow' | 'epsilon' | 'v'
 }
 
 /** A denoiser, whole and in parts, for one sampling run. Every call of it is counted by the report. */

@@ -1,5 +1,5 @@
-/** What a caching method uses on a skip: the last computed residual, or its Taylor forecast (TaylorSeer, arXiv 2503.06923). */
-import { add, axpy, meanAbs, scale, sub, type Tensor } from '../tensor.ts'
+/** What a caching method uses on a skip: the last computed residual or prediction, or its Taylor forecast (TaylorSeer, arXiv 2503.06923). */
+import { add, axpy, copy, meanAbs, scale, sub, type Tensor } from '../tensor.ts'
 import type { Call, Hidden } from './contract.ts'
 
 /** How a value is carried on from the computed evaluations to a skipped one. */
@@ -142,5 +142,33 @@ export class ResidualEstimator {
     const image = this.#image.estimate(call, input.image, this.#forecast)
     const text = input.text && this.#text.ready ? this.#text.estimate(call, input.text, this.#forecast) : input.text
     return { ...input, image, text }
+  }
+}
+
+/** The prediction of one branch: learnt where the model ran, estimated where it does not. Needs no part of the model, so that it suits any. */
+export class PredictionEstimator {
+  readonly #forecast: Forecast
+  #known: Differences | null = null
+
+  constructor(forecast: Forecast) {
+    this.#forecast = forecast
+  }
+
+  /** Whether there is anything to estimate from. */
+  get ready(): boolean {
+    return this.#known !== null
+  }
+
+  /** Takes in what the model predicted at `call`; gives the copy that it keeps, as the runtime may write its buffers again. */
+  learn(call: Call, prediction: Tensor): Tensor {
+    const kept = copy(prediction)
+    this.#known = learn(this.#known, call, kept, this.#forecast)
+    return kept
+  }
+
+  /** The prediction at `call`, without the model; not to be written to. Throws when not `ready`. */
+  estimate(call: Call): Tensor {
+    if (!this.#known) throw new Error('PredictionEstimator: expected a computed evaluation before the first estimate')
+    return forecastValue(this.#known, call, this.#forecast)
   }
 }
