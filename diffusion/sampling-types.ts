@@ -7,17 +7,33 @@ import type { Tensor } from './tensor.ts'
 /** The one function a sampler sees: noisy latent [B, C, H, W] and sigma to the predicted clean latent. */
 export type Denoise = (latent: Tensor, sigma: number) => Promise<Tensor>
 
+/** What the states of a run are made of, for samplers that add noise or count in signal-to-noise ratios. */
+export interface Medium {
+  /** 'flow': x = (1 - sigma) clean + sigma noise; 'exploding': x = clean + sigma noise. */
+  readonly kind: 'flow' | 'exploding'
+  /**
+   * The noisiest level at which the logarithm of the signal-to-noise ratio may be taken; solvers in it take levels above, such as
+   * pure noise, for this one. Infinity where no level is pure noise.
+   */
+  readonly ceiling: number
+  /** Fresh unit noise shaped like the latent: the draws of a run, in order, are its seed's. */
+  noise(): Tensor
+}
+
 /** A sampler: integrates from sigmas[0] to the last; knows neither models nor caches. */
 export interface Sampler {
   /** ComfyUI's name: 'euler', 'heun', 'dpmpp_2m'. */
   readonly name: string
-  /** Number of times `denoise` will be called for these sigmas. */
+  /** Whether it leaves out the last but one level of a schedule made for one step more, as ComfyUI's KSampler has it do. */
+  readonly skipsPenultimate?: boolean
+  /** Number of times `denoise` will be called for these sigmas: what a caching method sees as the run's evaluations. */
   evaluations(sigmas: readonly number[]): number
   sample(
     denoise: Denoise,
     latent: Tensor,
     sigmas: readonly number[],
     onStep: (done: number, denoised: Tensor) => void,
+    medium: Medium,
   ): Promise<Tensor>
 }
 
@@ -51,6 +67,8 @@ export interface SamplingRun {
   readonly noise: Tensor
   readonly sigmas: readonly number[]
   readonly sampler: Sampler
+  /** Of the noise that samplers add on their way, 0 to 2^64 - 1; 0 unless told. */
+  readonly seed?: bigint
   /** Null uses the cache that the model carries, if any. */
   readonly cache: CacheConfiguration | null
   readonly signal: AbortSignal

@@ -6,6 +6,7 @@ import type { ReportRow, SamplingPlan } from './caching/report-types.ts'
 import { openDenoiser } from './denoiser.ts'
 import type { Conditioning } from './families/contract.ts'
 import { branchesFor, guided, type Evaluator } from './guidance/classifier-free.ts'
+import { mediumOf } from './medium.ts'
 import { predictionOf } from './prediction.ts'
 import type { Denoise, SamplingResult, SamplingRun } from './sampling-types.ts'
 import { sizeOf, type Tensor } from './tensor.ts'
@@ -98,6 +99,7 @@ const factsOf = ({ model, sampler, guidance, sigmas }: SamplingRun): RunFacts =>
   sampler: sampler.name,
   guidance,
   sigmas,
+  predicts: model.parametrisation.kind,
 })
 
 /** The guided denoiser of one run and what it would compute without a cache; `onRows` gets the rows of each evaluation. */
@@ -129,7 +131,9 @@ async function integrate(run: SamplingRun, denoise: Denoise): Promise<Tensor> {
   const steps = sigmas.length - 1
   const prediction = predictionOf(run.model.parametrisation)
   const start = prediction.noised(latent, noise, sigmas[0]!)
-  const end = await sampler.sample(denoise, start, sigmas, (done, denoised) => run.onStep?.(done, steps, denoised))
+  const onStep = (done: number, denoised: Tensor) => run.onStep?.(done, steps, denoised)
+  const medium = mediumOf(run.model.parametrisation, run.seed ?? 0n, latent.shape)
+  const end = await sampler.sample(denoise, start, sigmas, onStep, medium)
   return prediction.left(end, sigmas[steps]!)
 }
 

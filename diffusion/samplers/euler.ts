@@ -2,7 +2,7 @@
 import type { Sampler } from '../sampling-types.ts'
 import { lerp } from '../tensor.ts'
 
-const euler: Sampler = {
+const euler = {
   name: 'euler',
   evaluations: (sigmas) => Math.max(0, sigmas.length - 1),
   async sample(denoise, latent, sigmas, onStep) {
@@ -16,6 +16,6 @@ const euler: Sampler = {
     }
     return x
   },
-}
+} satisfies Sampler
 
 export default euler

@@ -19,9 +19,9 @@ function remembering(): Sampler & { started: Tensor | null } {
   const spy: Sampler & { started: Tensor | null } = {
     ...euler,
     started: null,
-    sample(denoise, latent, sigmas, onStep) {
+    sample(denoise, latent, ...rest) {
       spy.started = latent
-      return euler.sample(denoise, latent, sigmas, onStep)
+      return euler.sample(denoise, latent, ...rest)
     },
   }
   return spy
