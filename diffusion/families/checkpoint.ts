@@ -2,12 +2,13 @@
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { openWeights, openWeightsFolder, type Weights } from '../onnx/weights.ts'
-import type { Checkpoint, DiffusionModel, LatentFormat } from './contract.ts'
+import type { Checkpoint, DiffusionModel, LatentFormat, TextEncoders } from './contract.ts'
 import type { Family, Fit, Json, OpenedTransformer, Releasable } from './family.ts'
 import { fileExists, readJson, readJsonIfAny } from './json.ts'
 import { parametrisationOf } from './parametrisation.ts'
 import { loadFamilies } from './registry.ts'
-import { openAutoencoder } from './vae/autoencoder.ts'
+import { openTextFolders } from './text/needs.ts'
+import { openAutoencoder } from './vae/open.ts'
 
 /** Pixels per latent cell where no autoencoder says it: that of every published image model with 4 or 16 channels. */
 const USUAL_FACTOR = 8
@@ -87,6 +88,12 @@ async function familyOfPipeline(folder: string): Promise<Family> {
   throw new UnknownModelError(`${file}: _class_name is ${JSON.stringify(pipeline)}; known pipelines: ${known}`)
 }
 
+async function openText(family: Family, folder: string): Promise<TextEncoders & Releasable> {
+  if (family.text) return openTextFolders(family.text, folder)
+  if (family.openText) return family.openText(folder)
+  throw new Error(`${folder}: the family '${family.name}' reads no prompts`)
+}
+
 /** Whether `folder` is a whole model in diffusers layout. */
 export const isCheckpointFolder = (folder: string): Promise<boolean> => fileExists(join(folder, 'model_index.json'))
 
@@ -102,7 +109,7 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint & Relea
     throw new Error(
       `${folder}: the transformer takes ${opened.latentChannels} latent channels, the vae has ${vae.channels}`,
     )
-  const clip = await family.openText(folder)
+  const clip = await openText(family, folder)
   const [scheduler, rgb] = [join(folder, 'scheduler', 'scheduler_config.json'), join(folder, 'vae', 'latent_rgb.json')]
   const { transformer } = opened
   return {

@@ -1,5 +1,6 @@
 /** What the folder of a model family exports, so that files of unknown origin can be recognised and opened. */
 import type { Weights } from '../onnx/weights.ts'
+import type { TextNeeds } from './text/needs.ts'
 import type { Parametrisation, TextEncoders, Transformer } from './contract.ts'
 
 /** A parsed JSON object, such as a `config.json`. */
@@ -39,6 +40,8 @@ export interface Family {
   readonly pipelines: readonly string[]
   /** One fit per layout that this family's checkpoints come in. `config` is the config.json beside the file, if any. */
   fits(weights: Weights, config: Json | null): readonly Fit[]
-  /** Opens the text encoders of a diffusers folder. */
-  openText(folder: string): Promise<TextEncoders & Releasable>
+  /** What it reads prompts with. A family without one, or with other things than encoders (class labels), has `openText`. */
+  readonly text?: TextNeeds
+  /** Opens what reads prompts in a diffusers folder, where that is not `text`. */
+  openText?(folder: string): Promise<TextEncoders & Releasable>
 }

@@ -1,7 +1,9 @@
-/** The model families: one folder with a family.ts each, and a parity.ts where its transformer can be compared with a reference. */
+/** What this folder holds: families (a folder with a family.ts each, and a parity.ts where there is a reference), autoencoders, text encoders. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Family } from './family.ts'
+import type { EncoderKind } from './text/kind.ts'
+import type { AutoencoderKind } from './vae/kind.ts'
 import { fileExists } from './json.ts'
 import type { CaseReader } from './parity.ts'
 
@@ -24,3 +26,18 @@ export const loadFamilies = (): Promise<readonly Family[]> => load<Family>('fami
 
 /** How reference cases of the families' transformers are read. */
 export const loadCaseReaders = (): Promise<readonly CaseReader[]> => load<CaseReader>('parity.ts')
+
+/** Default exports of all files in a folder, by file name. */
+async function loadAll<T>(folder: string): Promise<readonly T[]> {
+  const files = (await readdir(join(here, folder))).filter((name) => name.endsWith('.ts')).sort()
+  const modules = files.map(
+    (name) => import(new URL(`${folder}/${name}`, import.meta.url).href) as Promise<{ default: T }>,
+  )
+  return (await Promise.all(modules)).map((module) => module.default)
+}
+
+/** Every kind of autoencoder: the files in vae/kinds/. */
+export const loadAutoencoderKinds = (): Promise<readonly AutoencoderKind[]> => loadAll<AutoencoderKind>('vae/kinds')
+
+/** Every kind of text encoder: the files in text/kinds/. */
+export const loadEncoderKinds = (): Promise<readonly EncoderKind[]> => loadAll<EncoderKind>('text/kinds')

@@ -94,21 +94,27 @@ export function rowsOf(stored: StoredTensor, from: number, to: number): StoredTe
 export const float32Bytes = (weights: Weights): number =>
   [...weights.tensors.values()].reduce((sum, { dtype, length }) => sum + (4 * length) / DTYPE_BYTES[dtype], 0)
 
-/** Reads a float32 or int64 tensor into memory (integers become floats); for small reference data, not for weights. */
-export async function readTensor(stored: StoredTensor): Promise<Tensor> {
+/** The bytes of a tensor as they lie in the file; for small ones, not for weights. Throws when the file is cut short. */
+export async function readBytes(stored: StoredTensor): Promise<Uint8Array<ArrayBuffer>> {
   const handle = await open(stored.file, 'r')
   try {
     const bytes = new Uint8Array(stored.length)
     const { bytesRead } = await handle.read(bytes, 0, stored.length, stored.offset)
     if (bytesRead !== stored.length) throw new SafetensorsError(`${stored.file}: tensor '${stored.name}' is cut short`)
-    if (stored.dtype === 'F32') return tensor(new Float32Array(bytes.buffer), stored.shape)
-    if (stored.dtype !== 'I64')
-      throw new SafetensorsError(`${stored.file}: tensor '${stored.name}' is ${stored.dtype}, expected F32 or I64`)
-    const whole = new BigInt64Array(bytes.buffer, 0, sizeOf(stored.shape))
-    return tensor(Float32Array.from(whole, Number), stored.shape)
+    return bytes
   } finally {
     await handle.close()
   }
+}
+
+/** Reads a float32 or int64 tensor into memory (integers become floats); for small reference data, not for weights. */
+export async function readTensor(stored: StoredTensor): Promise<Tensor> {
+  const bytes = await readBytes(stored)
+  if (stored.dtype === 'F32') return tensor(new Float32Array(bytes.buffer), stored.shape)
+  if (stored.dtype !== 'I64')
+    throw new SafetensorsError(`${stored.file}: tensor '${stored.name}' is ${stored.dtype}, expected F32 or I64`)
+  const whole = new BigInt64Array(bytes.buffer, 0, sizeOf(stored.shape))
+  return tensor(Float32Array.from(whole, Number), stored.shape)
 }
 
 /** Reads every tensor of a small file by name. */

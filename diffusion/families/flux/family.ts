@@ -5,7 +5,7 @@ import type { Family, Fit, Json } from '../family.ts'
 import { flow } from '../parametrisation.ts'
 import { inferFluxConfig, parseFluxConfig, type FluxConfig, type FluxLayout } from './config.ts'
 import { locateFlux } from './keys.ts'
-import { openFluxText } from './text.ts'
+import { fluxText } from './text.ts'
 import { FluxTransformer } from './transformer.ts'
 
 /** What ComfyUI and others put in front of every key of a transformer inside a larger checkpoint. */
@@ -55,7 +55,7 @@ function fit(weights: Weights, tensors: Weights['tensors'], config: FluxConfig |
 export default {
   name: 'flux',
   pipelines: ['FluxPipeline'],
-  openText: openFluxText,
+  text: fluxText,
   /** By the configuration beside the file if it is of this class (it may be another file's), and by the shapes alone. */
   fits(weights: Weights, json: Json | null): readonly Fit[] {
     const tensors = unprefixed(weights.tensors)

@@ -6,7 +6,7 @@ import { discrete, LINEAR_BETAS } from '../parametrisation.ts'
 import { fitOf, unfit, unprefixed } from '../shared/locate.ts'
 import { parsePixArtConfig } from './config.ts'
 import { pixartShapes } from './keys.ts'
-import { openPixArtText } from './text.ts'
+import { pixartText } from './text.ts'
 import { pixartTransformer } from './transformer.ts'
 
 const LABEL = 'pixart (diffusers keys)'
@@ -16,7 +16,7 @@ const CLASSES: readonly unknown[] = ['PixArtTransformer2DModel', 'Transformer2DM
 export default {
   name: 'pixart',
   pipelines: ['PixArtSigmaPipeline', 'PixArtAlphaPipeline'],
-  openText: openPixArtText,
+  text: pixartText,
   /** By the configuration beside the file: the size that positions are counted by leaves no trace in the weights. */
   fits(weights: Weights, json: Json | null): readonly Fit[] {
     if (!json || !CLASSES.includes(json['_class_name']) || json['norm_type'] === 'ada_norm_zero')

@@ -6,7 +6,7 @@ import { flow } from '../parametrisation.ts'
 import { fitOf, unfit, unprefixed } from '../shared/locate.ts'
 import { inferSd3Config, parseSd3Config, SD3_SIGNS, type Sd3Config, type Sd3Layout } from './config.ts'
 import { sd3Place, sd3Shapes } from './keys.ts'
-import { openSd3Text } from './text.ts'
+import { sd3Text } from './text.ts'
 import { sd3Transformer } from './transformer.ts'
 
 /** Time shift of all published SD3 models (Esser et al. 2024, section 5.3.2). */
@@ -31,7 +31,7 @@ function fit(weights: Weights, tensors: Weights['tensors'], config: Sd3Config | 
 export default {
   name: 'sd3',
   pipelines: ['StableDiffusion3Pipeline'],
-  openText: openSd3Text,
+  text: sd3Text,
   /** By the configuration beside the file if it is of this class (it may be another file's), and by the shapes alone. */
   fits(weights: Weights, json: Json | null): readonly Fit[] {
     const tensors = unprefixed(weights.tensors, SD3_SIGNS)

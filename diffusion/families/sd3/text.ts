@@ -2,11 +2,16 @@
 import { join } from 'node:path'
 import { tensor, zeros, type Tensor } from '../../tensor.ts'
 import type { Conditioning, TextEncoders } from '../contract.ts'
-import { fileExists, readJson } from '../json.ts'
-import { openClip, openT5, type ClipEncoder, type T5Encoder } from '../text/encoders.ts'
+import { readJson } from '../json.ts'
+import type { ClipEncoder, T5Encoder } from '../text/encoders.ts'
+import clip from '../text/kinds/clip.ts'
+import t5 from '../text/kinds/t5.ts'
+import { textNeeds } from '../text/needs.ts'
 
 /** Tokens that T5 is given, as in diffusers' pipeline. */
 const T5_TOKENS = 256
+/** Width of the tokens that every published SD3 takes: T5-XXL's. */
+const PUBLISHED_WIDTH = 4096
 
 /** Rows [1, T, a] and [1, T, b] and zeros side by side: [1, T, width]. */
 function sideBySide(parts: readonly Tensor[], width: number): Tensor {
@@ -49,25 +54,30 @@ export class Sd3TextEncoders implements TextEncoders {
       extras: {},
     }
   }
-
-  async release(): Promise<void> {
-    for (const encoder of [...this.#clips, this.#t5]) await encoder?.release()
-  }
 }
 
-/** Opens the folders of a StableDiffusion3Pipeline that concern text. Throws when their widths do not suit its transformer. */
-export async function openSd3Text(folder: string): Promise<Sd3TextEncoders> {
-  const of = (part: string, index: string): string => join(folder, part + index)
+/** Width of the tokens that the transformer of this folder takes; T5's, or the published models', where there is no folder. */
+async function tokenWidth(folder: string | null, t5Width: number | undefined): Promise<[width: number, where: string]> {
+  if (folder === null) return [t5Width ?? PUBLISHED_WIDTH, 'the text encoders']
   const config = join(folder, 'transformer', 'config.json')
-  const width = Number((await readJson(config))['joint_attention_dim'])
-  const large = await openClip(of('text_encoder', ''), of('tokenizer', ''))
-  const giant = await openClip(of('text_encoder', '_2'), of('tokenizer', '_2'))
-  const hasT5 = await fileExists(join(of('text_encoder', '_3'), 'config.json'))
-  const t5 = hasT5 ? await openT5(of('text_encoder', '_3'), of('tokenizer', '_3'), T5_TOKENS) : null
-  const faults: string[] = []
-  if (large.width + giant.width > width)
-    faults.push(`the CLIPs' tokens of ${large.width} and ${giant.width} do not fit side by side`)
-  if (t5 && t5.width !== width) faults.push(`T5's tokens have ${t5.width} values`)
-  if (faults.length > 0) throw new Error(`${config}: joint_attention_dim is ${width}; ${faults.join('; ')}`)
-  return new Sd3TextEncoders([large, giant], t5, width)
+  return [Number((await readJson(config))['joint_attention_dim']), config]
 }
+
+export const sd3Text = textNeeds({
+  types: ['sd3'],
+  slots: {
+    clip_l: { kind: clip, folders: ['text_encoder', 'tokenizer'], optional: false },
+    clip_g: { kind: clip, folders: ['text_encoder_2', 'tokenizer_2'], optional: false },
+    t5: { kind: t5, folders: ['text_encoder_3', 'tokenizer_3'], optional: true, tokens: () => T5_TOKENS },
+  },
+  /** Throws when the widths do not suit the transformer. */
+  async assemble({ clip_l: large, clip_g: giant, t5: long }, { folder }) {
+    const [width, where] = await tokenWidth(folder, long?.width)
+    const faults: string[] = []
+    if (large.width + giant.width > width)
+      faults.push(`the CLIPs' tokens of ${large.width} and ${giant.width} do not fit side by side`)
+    if (long && long.width !== width) faults.push(`T5's tokens have ${long.width} values`)
+    if (faults.length > 0) throw new Error(`${where}: joint_attention_dim is ${width}; ${faults.join('; ')}`)
+    return new Sd3TextEncoders([large, giant], long, width)
+  },
+})

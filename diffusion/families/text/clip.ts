@@ -61,6 +61,8 @@ function clipLayer(g: Graph, c: ClipConfig, at: WeightLookup, x: Value, bias: Va
 
 /** Of CLIPTextModelWithProjection, which projects the pooled text. */
 const PROJECTION = 'text_projection.weight'
+/** The same [width, P] as OpenCLIP keeps it. */
+const OPEN_CLIP_PROJECTION = 'text_projection'
 
 /**
  * ids [B, T] and bias [1, 1, T, T] -> last [B, T, width], penultimate [B, T, width] (before the last layer) and, where the weights have a
@@ -87,6 +89,10 @@ export function clipGraph(c: ClipConfig, weights: WeightLookup, taps = false): M
   if (weights.has(PROJECTION)) {
     const projection = weights.at(PROJECTION, 2)
     g.output('projected', linear(g, last, { weight: projection, bias: null }, 3), ['B', 'T', projection.shape[0] ?? 0])
+  } else if (weights.has(OPEN_CLIP_PROJECTION)) {
+    const projection = weights.at(OPEN_CLIP_PROJECTION, 2)
+    const projected = g.op('MatMul', [last, g.weight(projection)])
+    g.output('projected', projected, ['B', 'T', projection.shape[1] ?? 0])
   }
   return g.build()
 }

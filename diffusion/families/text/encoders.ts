@@ -1,20 +1,18 @@
 /** CLIP and T5 from text to vectors: tokenizer and model together, sessions opened at the first text. */
-import { join } from 'node:path'
 import { LazySession } from '../../onnx/lazy-session.ts'
 import { chooseWeightMode, type Feed, type WeightMode } from '../../onnx/session.ts'
-import { float32Bytes, openWeightsFolder, type StoredTensor, type Weights } from '../../onnx/weights.ts'
+import { float32Bytes, type StoredTensor, type Weights } from '../../onnx/weights.ts'
 import { tensor, zeros, type Tensor } from '../../tensor.ts'
-import { readJson } from '../json.ts'
 import { WeightLookup } from '../lookup.ts'
-import { causalBias, clipGraph, parseClipConfig, pooledIndex, pooledRow, type ClipConfig } from './clip.ts'
-import { parseT5Config, relativeBuckets, t5Graph, type T5Config } from './t5.ts'
-import { openTokenizer, type TextTokenizer } from './tokenizer.ts'
+import { causalBias, clipGraph, pooledIndex, pooledRow, type ClipConfig } from './clip.ts'
+import { relativeBuckets, t5Graph, type T5Config } from './t5.ts'
+import type { TextTokenizer } from './tokenizer.ts'
 
 /** Told when a text is too long and what of it is lost. */
 type OnWarning = ((message: string) => void) | undefined
 
 /** Tokens that T5 takes where its tokenizer has no limit: what FLUX.1 was trained with. */
-const T5_TOKENS = 512
+export const T5_TOKENS = 512
 /** Added to the scores of tokens that are not to be looked at. */
 const HIDDEN = -1e30
 
@@ -119,20 +117,4 @@ export class T5Encoder {
   release(): Promise<void> {
     return this.#session.release()
   }
-}
-
-/** Opens CLIP from its model folder and its tokenizer's. */
-export async function openClip(folder: string, tokenizerFolder: string): Promise<ClipEncoder> {
-  const file = join(folder, 'config.json')
-  const config = parseClipConfig(await readJson(file), file)
-  const tokenizer = await openTokenizer(tokenizerFolder, config.positions, 'the CLIP text encoder')
-  return new ClipEncoder(config, await openWeightsFolder(folder), tokenizer)
-}
-
-/** Opens T5 from its model folder and its tokenizer's; texts are padded to `limit` tokens, or fewer where the tokenizer says so. */
-export async function openT5(folder: string, tokenizerFolder: string, limit = T5_TOKENS): Promise<T5Encoder> {
-  const file = join(folder, 'config.json')
-  const config = parseT5Config(await readJson(file), file)
-  const tokenizer = await openTokenizer(tokenizerFolder, limit, 'the T5 text encoder')
-  return new T5Encoder(config, await openWeightsFolder(folder), tokenizer)
 }

@@ -1,98 +1,104 @@
-/** A text encoder's tokenizer: from its folder to a list of token ids of the encoder's fixed length. */
+/** Opens the tokenizer of a text encoder, from the first place that has its files in one of their three forms. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Tokenizer } from '@huggingface/tokenizers'
+import { readBytes, type StoredTensor } from '../../onnx/weights.ts'
 import type { Json } from '../family.ts'
 import { fileExists, readJson, readJsonIfAny } from '../json.ts'
 import { clipTokenizerJson } from './clip-tokenizer.ts'
+import { sentencePieceJson } from './sentencepiece.ts'
+import { TextTokenizer } from './text-tokenizer.ts'
+
+export type { TextTokenizer }
+
+export interface TokenizerPlaces {
+  /** Folders that are looked into, in this order; the first with a tokenizer's files counts. */
+  readonly folders: readonly string[]
+  /** A SentencePiece model inside the weights (`spiece_model`), which comes before the folders; or null. */
+  readonly embedded: StoredTensor | null
+  /** What to do when none is found, for the error: which file to put where. */
+  readonly advice: string | null
+}
 
 /** Configurations without a limit say 10^30. */
 const LONGEST_LIMIT = 4096
-const QUOTED = 40
+/** Largest SentencePiece model accepted, in bytes; UMT5's has 4.5 MB. */
+const SPIECE_LIMIT = 64 * 1024 * 1024
+const SPIECE = 'spiece.model'
+const FORMS = 'tokenizer.json, vocab.json with merges.txt, or spiece.model'
+/** What SentencePiece models pad with, where no configuration says it. */
+const SPIECE_CONFIG = { pad_token: '<pad>' }
 
-/** Turns texts into ids, padded and cut to `limit`. */
-export class TextTokenizer {
-  /** Ids in every result. */
+interface Definition {
+  readonly json: Json
+  /** Stands in for a missing tokenizer_config.json. */
+  readonly config: Json
+}
+
+const fromSpiece = (bytes: Uint8Array): Definition => ({ json: sentencePieceJson(bytes), config: SPIECE_CONFIG })
+
+/** The definition in `folder`, or null when it has none. */
+async function readDefinition(folder: string): Promise<Definition | null> {
+  const whole = await readJsonIfAny(join(folder, 'tokenizer.json'))
+  if (whole) return { json: whole, config: {} }
+  const [merges, vocab, spiece] = ['merges.txt', 'vocab.json', SPIECE].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  if ((await fileExists(merges)) && (await fileExists(vocab)))
+    return { json: clipTokenizerJson(await readJson(vocab), await readFile(merges, 'utf8')), config: {} }
+  return (await fileExists(spiece)) ? fromSpiece(await readFile(spiece)) : null
+}
+
+/** What a tokenizer is opened with beside its files. */
+export interface TokenizerOptions {
+  /** Most ids of a text: bounds `model_max_length`, or stands in for it. */
   readonly limit: number
-  /** One more than the largest id it gives: rows that an embedding table must have. */
-  readonly size: number
-  readonly #tokenizer: Tokenizer
-  readonly #pad: number
-  readonly #name: string
-  /** Special tokens before and after a text. */
-  readonly #frame: readonly [before: readonly number[], after: readonly number[]]
-  /** No more characters than this can fit into `limit` tokens. */
-  readonly #longest: number
+  /** Stands in warnings. */
+  readonly name: string
+  /** What texts are padded with where no tokenizer_config.json says it. */
+  readonly pad?: string
+}
 
-  /** `name` stands in warnings; `config` is tokenizer_config.json. */
-  constructor(json: Json, config: Json, limit: number, name: string) {
-    this.#tokenizer = new Tokenizer(json, config)
-    this.limit = limit
-    this.#name = name
-    const vocabulary = this.#tokenizer.get_vocab(true)
-    this.size = [...vocabulary.values()].reduce((a, b) => Math.max(a, b), 0) + 1
-    this.#longest = limit * [...vocabulary.keys()].reduce((longest, token) => Math.max(longest, token.length), 1)
-    const framed: readonly number[] = this.#tokenizer.encode('a').ids
-    const bare = this.#plain('a')
-    const before = framed.findIndex((_, i) => bare.every((id, k) => framed[i + k] === id))
-    this.#frame = [framed.slice(0, before), framed.slice(before + bare.length)]
-    const pad = config['pad_token'] ?? config['eos_token']
-    const token = typeof pad === 'object' && pad !== null ? (pad as { content?: unknown }).content : pad
-    this.#pad = this.#tokenizer.token_to_id(String(token)) ?? framed.at(-1) ?? 0
-  }
-
-  #plain(text: string): number[] {
-    return this.#tokenizer.encode(text, { add_special_tokens: false }).ids
-  }
-
-  /** Cuts a text that cannot fit before the tokenizer sees it: 100 kB would take it seconds. */
-  #clipped(text: string): string {
-    if (text.length <= this.#longest) return text
-    const squeezed = text.replace(/\s+/gu, ' ').slice(0, this.#longest)
-    // Not in the middle of a surrogate pair.
-    return squeezed.replace(/[\uD800-\uDBFF]$/, '')
-  }
-
-  /** `limit` ids: the text between its special tokens, then padding. What does not fit is cut, and `onWarning` told. */
-  encode(text: string, onWarning?: (message: string) => void): readonly number[] {
-    const [before, after] = this.#frame
-    const room = this.limit - before.length - after.length
-    const ids = this.#plain(this.#clipped(text))
-    if (ids.length > room) {
-      const lost = this.#tokenizer
-        .decode(ids.slice(room, room + QUOTED))
-        .trim()
-        .slice(0, QUOTED)
-      onWarning?.(`${this.#name} takes ${room} tokens; the text has more and is cut before "${lost}..."`)
-    }
-    const framed = [...before, ...ids.slice(0, room), ...after]
-    return [...framed, ...new Array<number>(this.limit - framed.length).fill(this.#pad)]
-  }
-
-  /** How many of these ids come before the padding. */
-  unpadded(ids: readonly number[]): number {
-    return ids.findLastIndex((id) => id !== this.#pad) + 1
+function make({ json, config }: Definition, where: string, told: Json | null, options: TokenizerOptions) {
+  const settings = told ?? { ...(options.pad === undefined ? {} : { pad_token: options.pad }), ...config }
+  const announced = Number(settings['model_max_length'] ?? options.limit)
+  const isLimit = announced > 0 && announced <= LONGEST_LIMIT
+  try {
+    return new TextTokenizer(json, settings, isLimit ? Math.min(announced, options.limit) : options.limit, options.name)
+  } catch (error) {
+    throw new Error(`${where}: not a tokenizer that can be read (${(error as Error).message})`)
   }
 }
 
-async function readDefinition(folder: string): Promise<Json> {
-  const whole = await readJsonIfAny(join(folder, 'tokenizer.json'))
-  if (whole) return whole
-  const merges = join(folder, 'merges.txt')
-  if (!(await fileExists(merges)))
-    throw new Error(`${folder}: no tokenizer.json (nor vocab.json with merges.txt); save the tokenizer as a "fast" one`)
-  return clipTokenizerJson(await readJson(join(folder, 'vocab.json')), await readFile(merges, 'utf8'))
+/** Opens the first tokenizer there is; throws, naming the folders and what to put where, when there is none. */
+export async function openTokenizerAt(places: TokenizerPlaces, options: TokenizerOptions): Promise<TextTokenizer> {
+  const { embedded, folders, advice } = places
+  if (embedded) {
+    const where = `${embedded.file}, tensor '${embedded.name}'`
+    if (embedded.length > SPIECE_LIMIT)
+      throw new Error(`${where}: ${embedded.length} bytes are too many for a tokenizer`)
+    return make(asDefinition(where, await readBytes(embedded)), where, null, options)
+  }
+  for (const folder of folders) {
+    const definition = await readDefinition(folder).catch((error: unknown) => {
+      throw new Error(`${folder}: not a tokenizer that can be read (${(error as Error).message})`)
+    })
+    if (definition) return make(definition, folder, await readJsonIfAny(join(folder, 'tokenizer_config.json')), options)
+  }
+  throw new Error(
+    `${options.name} has no tokenizer: no ${FORMS} in ${folders.join(' or ')}${advice === null ? '' : `. ${advice}`}`,
+  )
+}
+
+function asDefinition(where: string, bytes: Uint8Array): Definition {
+  try {
+    return fromSpiece(bytes)
+  } catch (error) {
+    throw new Error(`${where}: not a tokenizer that can be read (${(error as Error).message})`)
+  }
 }
 
 /** Opens a tokenizer folder. `limit` bounds `model_max_length` (the encoder's positions), or stands in for it. */
-export async function openTokenizer(folder: string, limit: number, name: string): Promise<TextTokenizer> {
-  const config = (await readJsonIfAny(join(folder, 'tokenizer_config.json'))) ?? {}
-  const announced = Number(config['model_max_length'] ?? limit)
-  const length = announced > 0 && announced <= LONGEST_LIMIT ? Math.min(announced, limit) : limit
-  const definition = await readDefinition(folder)
-  try {
-    return new TextTokenizer(definition, config, length, name)
-  } catch (error) {
-    throw new Error(`${folder}: not a tokenizer that can be read (${(error as Error).message})`)
-  }
-}
+export const openTokenizer = (folder: string, limit: number, name: string): Promise<TextTokenizer> =>
+  openTokenizerAt({ folders: [folder], embedded: null, advice: null }, { limit, name })

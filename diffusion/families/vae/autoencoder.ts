@@ -1,13 +1,12 @@
 /** AutoencoderKL: pictures to latents and back, on sessions that open when first needed. */
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { LazySession } from '../../onnx/lazy-session.ts'
 import { chooseWeightMode } from '../../onnx/session.ts'
-import { float32Bytes, openWeightsFolder, type Weights } from '../../onnx/weights.ts'
+import { float32Bytes, type Weights } from '../../onnx/weights.ts'
 import type { Tensor } from '../../tensor.ts'
 import type { Autoencoder } from '../contract.ts'
-import { readJson } from '../json.ts'
 import { WeightLookup } from '../lookup.ts'
-import { parseVaeConfig, type VaeConfig } from './config.ts'
+import type { VaeConfig } from './config.ts'
 import { decoderGraph, encoderGraph } from './graphs.ts'
 
 /** What the attention's tensors were called before diffusers 0.17 (the files of SD 1.5). */
@@ -56,11 +55,4 @@ export class KlAutoencoder implements Autoencoder {
     await this.#encoder.release()
     await this.#decoder.release()
   }
-}
-
-/** Opens the `vae` folder of a diffusers model: config.json and weights. */
-export async function openAutoencoder(folder: string): Promise<KlAutoencoder> {
-  const file = join(folder, 'config.json')
-  const config = parseVaeConfig(await readJson(file), file)
-  return new KlAutoencoder(config, await openWeightsFolder(folder))
 }

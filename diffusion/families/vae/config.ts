@@ -1,4 +1,5 @@
-/** The sizes of an AutoencoderKL, from its diffusers config.json. */
+/** The sizes of an AutoencoderKL, from its diffusers config.json or from the shapes of a file. */
+import type { Weights } from '../../onnx/weights.ts'
 import type { Json } from '../family.ts'
 import { Fields } from '../json.ts'
 
@@ -49,4 +50,37 @@ export function parseVaeConfig(json: Json, where: string): VaeConfig {
   )
   fields.done()
   return config
+}
+
+/** Of every published AutoencoderKL. */
+const GROUPS = 32
+
+/**
+ * From the shapes of a file without configuration (diffusers' names). Scale and shift leave no trace there: those given are SD 1's with 4
+ * channels and FLUX's with 16. Throws, naming the file, when the shapes are not an AutoencoderKL's.
+ */
+export function inferVaeConfig(tensors: Weights['tensors'], where: string): VaeConfig {
+  const extent = (key: string, axis: number): number => tensors.get(key)?.shape[axis] ?? 0
+  const count = (key: (index: number) => string): number => {
+    let found = 0
+    while (tensors.has(key(found))) found++
+    return found
+  }
+  const stages = count((i) => `encoder.down_blocks.${i}.resnets.0.conv1.weight`)
+  const widths = Array.from({ length: stages }, (_, i) => extent(`encoder.down_blocks.${i}.resnets.0.conv1.weight`, 0))
+  const latentChannels = extent('decoder.conv_in.weight', 1)
+  const layersPerBlock = count((i) => `encoder.down_blocks.0.resnets.${i}.conv1.weight`)
+  if (stages === 0 || latentChannels === 0 || widths.some((width) => width % GROUPS !== 0))
+    throw new Error(
+      `${where}: no AutoencoderKL as published: ${latentChannels} latent channels, stages of ${widths.join(', ') || 'nothing'} ` +
+        `channels, which must be multiples of ${GROUPS}; others need their config.json beside them`,
+    )
+  return {
+    ...{ latentChannels, widths, layersPerBlock },
+    groups: GROUPS,
+    quantConvs: tensors.has('post_quant_conv.weight'),
+    middleAttention: tensors.has('decoder.mid_block.attentions.0.group_norm.weight'),
+    ...(latentChannels === 4 ? { scale: 0.18215, shift: 0 } : { scale: 0.3611, shift: 0.1159 }),
+    factor: 2 ** (stages - 1),
+  }
 }

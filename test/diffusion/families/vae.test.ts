@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { maxAbsDifference } from '../../../diffusion/check/shared/compare.ts'
-import { openAutoencoder, type KlAutoencoder } from '../../../diffusion/families/vae/autoencoder.ts'
+import type { OpenedAutoencoder } from '../../../diffusion/families/vae/kind.ts'
+import { openAutoencoder } from '../../../diffusion/families/vae/open.ts'
 import { readTensors } from '../../../diffusion/onnx/weights.ts'
 import { concatRows, row, tensor } from '../../../diffusion/tensor.ts'
 
 const dir = join(import.meta.dirname, '../../fixtures/parity/vae-kl16-a')
 
 describe('KlAutoencoder', () => {
-  let vae: KlAutoencoder
+  let vae: OpenedAutoencoder
   beforeAll(async () => {
     vae = await openAutoencoder(dir)
   })

@@ -1,0 +1,70 @@
+/** A text encoder's tokenizer: from its definition to a list of token ids of the encoder's fixed length. */
+import { Tokenizer } from '@huggingface/tokenizers'
+import type { Json } from '../family.ts'
+
+const QUOTED = 40
+
+/** Turns texts into ids, padded and cut to `limit`. */
+export class TextTokenizer {
+  /** Ids in every result. */
+  readonly limit: number
+  /** One more than the largest id it gives: rows that an embedding table must have. */
+  readonly size: number
+  readonly #tokenizer: Tokenizer
+  readonly #pad: number
+  readonly #name: string
+  /** Special tokens before and after a text. */
+  readonly #frame: readonly [before: readonly number[], after: readonly number[]]
+  /** No more characters than this can fit into `limit` tokens. */
+  readonly #longest: number
+
+  /** `name` stands in warnings; `config` is tokenizer_config.json. */
+  constructor(json: Json, config: Json, limit: number, name: string) {
+    this.#tokenizer = new Tokenizer(json, config)
+    this.limit = limit
+    this.#name = name
+    const vocabulary = this.#tokenizer.get_vocab(true)
+    this.size = [...vocabulary.values()].reduce((a, b) => Math.max(a, b), 0) + 1
+    this.#longest = limit * [...vocabulary.keys()].reduce((longest, token) => Math.max(longest, token.length), 1)
+    const framed: readonly number[] = this.#tokenizer.encode('a').ids
+    const bare = this.#plain('a')
+    const before = framed.findIndex((_, i) => bare.every((id, k) => framed[i + k] === id))
+    this.#frame = [framed.slice(0, before), framed.slice(before + bare.length)]
+    const pad = config['pad_token'] ?? config['eos_token']
+    const token = typeof pad === 'object' && pad !== null ? (pad as { content?: unknown }).content : pad
+    this.#pad = this.#tokenizer.token_to_id(String(token)) ?? framed.at(-1) ?? 0
+  }
+
+  #plain(text: string): number[] {
+    return this.#tokenizer.encode(text, { add_special_tokens: false }).ids
+  }
+
+  /** Cuts a text that cannot fit before the tokenizer sees it: 100 kB would take it seconds. */
+  #clipped(text: string): string {
+    if (text.length <= this.#longest) return text
+    const squeezed = text.replace(/\s+/gu, ' ').slice(0, this.#longest)
+    // Not in the middle of a surrogate pair.
+    return squeezed.replace(/[\uD800-\uDBFF]$/, '')
+  }
+
+  /** `limit` ids: the text between its special tokens, then padding. What does not fit is cut, and `onWarning` told. */
+  encode(text: string, onWarning?: (message: string) => void): readonly number[] {
+    const [before, after] = this.#frame
+    const room = this.limit - before.length - after.length
+    const ids = this.#plain(this.#clipped(text))
+    if (ids.length > room) {
+      const lost = this.#tokenizer
+        .decode(ids.slice(room, room + QUOTED))
+        .trim()
+        .slice(0, QUOTED)
+      onWarning?.(`${this.#name} takes ${room} tokens; the text has more and is cut before "${lost}..."`)
+    }
+    const framed = [...before, ...ids.slice(0, room), ...after]
+    return [...framed, ...new Array<number>(this.limit - framed.length).fill(this.#pad)]
+  }
+
+  /** How many of these ids come before the padding. */
+  unpadded(ids: readonly number[]): number {
+    return ids.findLastIndex((id) => id !== this.#pad) + 1
+  }
+}
