@@ -36,7 +36,8 @@ export function fitsOf<C, Layout extends string>(
   const told = isOurs ? family.parse(json, `config.json of ${weights.where}`) : null
   const fit = (config: C | null, layout: Layout): Fit => {
     const label = `${family.name} (${layout} keys)`
-    if (!config) return unfit(weights, label, 0, [`no config.json of a ${family.className} beside it, and no such layers`])
+    if (!config)
+      return unfit(weights, label, 0, [`no config.json of a ${family.className} beside it, and no such layers`])
     return fitOf({
       ...{ label, weights, tensors },
       shapes: family.shapes(config),

@@ -99,7 +99,10 @@ export function singleBlock(
 ): Value {
   const { g, weights } = b
   const normed = normedBy(b, x, modulators)
-  const attended = turnedAttention(b, projected(b, `${block}.attn`, ['to_q', 'to_k', 'to_v'], ['norm_q', 'norm_k'], normed))
+  const attended = turnedAttention(
+    b,
+    projected(b, `${block}.attn`, ['to_q', 'to_k', 'to_v'], ['norm_q', 'norm_k'], normed),
+  )
   const active = activate(apply(g, weights, `${block}.proj_mlp`, normed))
   const out = apply(g, weights, `${block}.proj_out`, g.op('Concat', [attended, active], { axis: 2 }))
   return gated(g, x, modulators[2], out)
