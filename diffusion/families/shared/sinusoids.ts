@@ -8,26 +8,41 @@ const { fround } = Math
 /** Channels of the sinusoidal features of the timestep, the same in all families here. */
 export const TIME_CHANNELS = 256
 
+/** How a number is spread over sines and cosines of falling frequencies. */
+export interface Sinusoids {
+  /** Values of each number; an odd one is followed by a 0. */
+  readonly channels: number
+  /** Steps from the highest frequency, 1, to 1 / 10000: half the channels, or fewer where the lowest is to be just that. */
+  readonly intervals: number
+  readonly cosinesFirst: boolean
+}
+
+/** Rounded to float32 where the reference rounds: their arguments reach 1000. */
+const frequency = (i: number, intervals: number): number =>
+  float32Exp(fround(fround(fround(-Math.log(PERIOD)) * i) / intervals))
+
+/** Features [B, channels] of B numbers (Vaswani et al. 2017, section 3.5, with the halves side by side). */
+export function sinusoids(values: ArrayLike<number>, { channels, intervals, cosinesFirst }: Sinusoids): Tensor {
+  const half = channels >> 1
+  const [cosines, sines] = cosinesFirst ? [0, half] : [half, 0]
+  const frequencies = Float32Array.from({ length: half }, (_, i) => frequency(i, intervals))
+  const out = new Float32Array(values.length * channels)
+  for (let row = 0; row < values.length; row++)
+    for (let i = 0; i < half; i++) {
+      const angle = fround(fround(values[row]!) * frequencies[i]!)
+      out[row * channels + cosines + i] = Math.cos(angle)
+      out[row * channels + sines + i] = Math.sin(angle)
+    }
+  return tensor(out, [values.length, channels])
+}
+
 const HALF = TIME_CHANNELS / 2
-
-/** Frequencies of the timestep features, rounded to float32 where the reference rounds: their arguments reach 1000. */
-const frequencies = (intervals: number): Float32Array =>
-  Float32Array.from({ length: HALF }, (_, i) => float32Exp(fround(fround(fround(-Math.log(PERIOD)) * i) / intervals)))
-
 /** The lowest frequency is one step above 1 / 10000, or is that (DiT as diffusers has it). */
-const FREQUENCIES = { above: frequencies(HALF), exact: frequencies(HALF - 1) }
+const INTERVALS = { above: HALF, exact: HALF - 1 }
 
 /** Features [B, 256] of times in training steps (0..1000), or of other sizes: cosines, then sines. */
-export function timeFeatures(times: ArrayLike<number>, lowest: keyof typeof FREQUENCIES = 'above'): Tensor {
-  const out = new Float32Array(times.length * TIME_CHANNELS)
-  for (let row = 0; row < times.length; row++)
-    for (let i = 0; i < HALF; i++) {
-      const angle = fround(fround(times[row]!) * FREQUENCIES[lowest][i]!)
-      out[row * TIME_CHANNELS + i] = Math.cos(angle)
-      out[row * TIME_CHANNELS + HALF + i] = Math.sin(angle)
-    }
-  return tensor(out, [times.length, TIME_CHANNELS])
-}
+export const timeFeatures = (times: ArrayLike<number>, lowest: keyof typeof INTERVALS = 'above'): Tensor =>
+  sinusoids(times, { channels: TIME_CHANNELS, intervals: INTERVALS[lowest], cosinesFirst: true })
 
 /** How positions of patches are counted. */
 export interface Grid {
