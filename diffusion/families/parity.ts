@@ -15,7 +15,7 @@ export interface TransformerCase {
    * Text tokens of one row of the batch that go into the blocks, where padding does not: nothing looks at it, so the reference's are not
    * compared. All of them where absent.
    */
-  textTokens?(index: number): number
+  readonly textTokens?: (index: number) => number
   /** Conditioning of one row of the batch. */
   conditioning(index: number): Conditioning
   /** States after embed under the reference's names. */

@@ -20,10 +20,11 @@ const shapesOf = ({ rows }: Prepared): string =>
   JSON.stringify(Object.entries(rows).map(([name, t]) => [name, t.shape]))
 
 /** The whole batch, joined, with what it shares; each row by itself where their prompts differ in length. */
-async function groupsOf({ transformer, latent, timestep, conditioning }: TransformerCase): Promise<readonly Group[]> {
+async function groupsOf(opened: TransformerCase): Promise<readonly Group[]> {
+  const { transformer, latent, timestep } = opened
   const all = Array.from({ length: latent.shape[0] ?? 0 }, (_, i) => i)
   const prepared: Prepared[] = []
-  for (const i of all) prepared.push(await transformer.prepare(conditioning(i), latent.shape.slice(1)))
+  for (const i of all) prepared.push(await transformer.prepare(opened.conditioning(i), latent.shape.slice(1)))
   const alike = new Set(prepared.map(shapesOf)).size === 1
   return (alike ? [all] : all.map((i) => [i])).map((indices) => {
     const own = (whole: Tensor): Tensor => concatRows(indices.map((i) => row(whole, i)))
