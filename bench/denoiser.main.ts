@@ -47,6 +47,7 @@ function watched(transformer: Transformer, onPiece: (piece: Piece) => void): Tra
   return {
     facts: transformer.facts,
     prepare: (conditioning, shape) => transformer.prepare(conditioning, shape),
+    ...(transformer.foresee && { foresee: (prepared, levels) => transformer.foresee!(prepared, levels) }),
     flops: (part, tokens) => transformer.flops(part, tokens),
     release: () => transformer.release(),
     async run(part, rows, shared) {

@@ -10,7 +10,8 @@ import {
   type ModuleRun,
 } from './caching/contract.ts'
 import { CoalescingQueue } from './coalescing.ts'
-import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from './families/contract.ts'
+import type { Conditioning, Level, Part, Prepared, Rows, TokenCounts, Transformer } from './families/contract.ts'
+import { Foresight } from './foresight.ts'
 import { emittedFrom, rowsOfPlan, shapeOfPlan } from './modules.ts'
 import { concatRows, row, tensor, type Tensor } from './tensor.ts'
 
@@ -48,6 +49,7 @@ function predictionOf(rows: Rows): Tensor {
 class RunDenoiser implements Denoiser {
   readonly facts: Denoiser['facts']
   readonly #queue: CoalescingQueue
+  readonly #foresight: Foresight
   /** One for all samples, or one for each. */
   readonly #prepared: ReadonlyMap<Branch, readonly Prepared[]>
   readonly #samples: number
@@ -56,11 +58,13 @@ class RunDenoiser implements Denoiser {
   constructor(
     facts: Denoiser['facts'],
     queue: CoalescingQueue,
+    foresight: Foresight,
     prepared: ReadonlyMap<Branch, readonly Prepared[]>,
     samples: number,
   ) {
     this.facts = facts
     this.#queue = queue
+    this.#foresight = foresight
     this.#prepared = prepared
     this.#samples = samples
   }
@@ -77,8 +81,10 @@ class RunDenoiser implements Denoiser {
     const { shared, tokens } = prepared
     const context = { shared, slot, tokens, spent: this.#account(slot) }
     const [sigma, timestep] = [call.sigma, call.timestep].map((value) => tensor(Float32Array.of(value), [1]))
-    const rows = { ...prepared.rows, latent: call.latent, sigma: sigma!, timestep: timestep! }
-    return toHidden(await this.#queue.run({ part: { kind: 'embed' }, rows, ...context }), context)
+    const foreseen = await this.#foresight.rows(prepared, call.sigma)
+    const part: Part = { kind: 'embed', ...(foreseen && { foreseen: true }) }
+    const rows = { ...prepared.rows, latent: call.latent, sigma: sigma!, timestep: timestep!, ...foreseen }
+    return toHidden(await this.#queue.run({ part, rows, ...context }), context)
   }
 
   async blocks(hidden: Hidden, from: number, to: number): Promise<Hidden> {
@@ -107,11 +113,11 @@ class RunDenoiser implements Denoiser {
     return predictionOf(await this.#run({ kind: 'head' }, hidden, hidden.context as Context))
   }
 
-  takeSpent(sample: number, branch: Branch): Spent {
+  takeSpent({ sample, sigma }: Call, branch: Branch): Spent {
     const slot = this.#slot(sample, branch)
     const spent = this.#account(slot)
     this.#spent.delete(slot)
-    return spent
+    return { ...spent, flops: spent.flops + this.#foresight.flops(sigma) }
   }
 
   #run(part: Part, hidden: Hidden, context: Context, more: Rows = {}): Promise<Rows> {
@@ -159,7 +165,7 @@ function sideBySide(all: readonly Prepared[]): readonly Prepared[] {
 
 /**
  * Opens the denoiser of one run over `samples` latents of shape `latentShape` ([C, H, W], video [C, F, H, W]); each prompt
- * of a branch is prepared once. Throws InterruptedError from any call once `signal` is aborted, before the next part runs.
+ * of a branch is prepared once. `levels` are those that evaluations are expected at. Throws InterruptedError from any call once `signal` is aborted, before the next part runs.
  */
 export async function openDenoiser(
   transformer: Transformer,
@@ -167,6 +173,7 @@ export async function openDenoiser(
   latentShape: readonly number[],
   samples: number,
   signal: AbortSignal,
+  levels: readonly Level[] = [],
 ): Promise<MeteredDenoiser> {
   const prompts = [...conditioning].flatMap(([branch, one]) => promptsOf(one).map((prompt) => ({ branch, prompt })))
   const made: Prepared[] = []
@@ -174,10 +181,12 @@ export async function openDenoiser(
   const rows = sideBySide(made)
   const own = (branch: Branch) => rows.filter((_, i) => prompts[i]!.branch === branch)
   const prepared = new Map([...conditioning.keys()].map((branch) => [branch, own(branch)]))
-  const denoiser = new RunDenoiser(transformer.facts, new CoalescingQueue(transformer, signal), prepared, samples)
+  const queue = new CoalescingQueue(transformer, signal)
+  const foresight = new Foresight(transformer, rows, levels)
+  const denoiser = new RunDenoiser(transformer.facts, queue, foresight, prepared, samples)
   return {
     denoiser,
-    takeSpent: (call, branch) => denoiser.takeSpent(call.sample, branch),
+    takeSpent: (call, branch) => denoiser.takeSpent(call, branch),
     plainFlops: [...prepared.values()].reduce(
       (sum, [first]) => sum + (first ? plainFlops(transformer, first.tokens) : 0),
       0,

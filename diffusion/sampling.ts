@@ -112,12 +112,14 @@ async function openDenoise(
   const conditioning = conditioningOf(run, branches)
   const latentShape = run.latent.shape.slice(1)
   const start = cache?.bind(run.model.transformer.facts, factsOf(run))
-  const opened = await openDenoiser(run.model.transformer, conditioning, latentShape, samples, run.signal)
+  const prediction = predictionOf(run.model.parametrisation)
+  const levels = run.sigmas.slice(0, -1).map((sigma) => ({ sigma, timestep: prediction.timestep(sigma) }))
+  const opened = await openDenoiser(run.model.transformer, conditioning, latentShape, samples, run.signal, levels)
   const denoise = guided({
     evaluators: evaluatorsFor(start, opened.denoiser, samples),
     scale: run.guidance,
     sigmas: run.sigmas,
-    prediction: predictionOf(run.model.parametrisation),
+    prediction,
     total: evaluations,
     spent: opened.takeSpent,
     onRows,

@@ -12,7 +12,7 @@ export interface Conditioning {
   readonly mask?: Tensor
   /** Further model inputs set by nodes: `guidance` (FluxGuidance), ... */
   readonly extras: Readonly<Record<string, number>>
-  /** Model inputs that are tensors, set by nodes, [1, ...] each: `concat` and `vision` (WanImageToVideo), ... */
+  /** Model inputs that are tensors, set by nodes, [1, ...] each: `concat_latent_image`, `concat_mask` and `clip_vision_output` (WanImageToVideo), ... */
   readonly tensors?: Readonly<Record<string, Tensor>>
 }
 
@@ -35,6 +35,20 @@ export interface TokenCounts {
   readonly text: number
 }
 
+/** A noise level and the time that the model is told of it, in training steps. */
+export interface Level {
+  readonly sigma: number
+  readonly timestep: number
+}
+
+/** What depends on the prompt and the noise level but not on the latent, made for several levels at once. */
+export interface Foreseen {
+  /** By level, then by prompt: rows that `embed` takes beside the prepared ones, as it would else make them. */
+  readonly rows: readonly (readonly Rows[])[]
+  /** Estimated operations of one prompt at one level. */
+  readonly flops: number
+}
+
 /** Which modules of a range of blocks are not simply run; the tensors are rows named after them. */
 export interface ModuleShape {
   /** Taken from the rows '<key>.image' and '<key>.text' instead of being run. */
@@ -47,7 +61,8 @@ export interface ModuleShape {
 
 /** Which part of the transformer to run. */
 export type Part =
-  | { readonly kind: 'embed' }
+  /** `foreseen`: with rows of `Transformer.foresee`, which it then need not make. */
+  | { readonly kind: 'embed'; readonly foreseen?: boolean }
   | { readonly kind: 'blocks'; readonly from: number; readonly to: number; readonly modules?: ModuleShape }
   | { readonly kind: 'head' }
   | { readonly kind: 'tap'; readonly name: string }
@@ -62,6 +77,11 @@ export interface Transformer {
   readonly facts: Facts
   /** `latentShape` is [C, H, W] (video: [C, F, H, W]). Throws when the conditioning's widths are not this model's. */
   prepare(conditioning: Conditioning, latentShape: readonly number[]): Promise<Prepared>
+  /**
+   * Makes what prompts need at noise levels to come: for the first of `levels`, as many as it cares to hold at a time, at least one. Absent
+   * where `embed` has nothing to gain from it.
+   */
+  foresee?(prepared: readonly Prepared[], levels: readonly Level[]): Promise<Foreseen>
   run(part: Part, rows: Rows, shared: Rows): Promise<Rows>
   /** Estimated floating-point operations of a part for one row of so many tokens: matrix products and attention. */
   flops(part: Part, tokens: TokenCounts): number

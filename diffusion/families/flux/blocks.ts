@@ -3,6 +3,7 @@ import { moduleKey, type ModuleKey } from '../../caching/contract.ts'
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { attention, geluTanh, linear, rmsNorm, silu, sliceColumns, split, type Columns } from '../../onnx/ops.ts'
 import { apply, at, EPSILON, modulated, type FluxParts } from './layers.ts'
+import { modsInput, modulationsOf, modulationStart, modulationVectors, type ModulationSource } from './modulation.ts'
 
 /** Both streams between two blocks. */
 interface Stream {
@@ -12,7 +13,8 @@ interface Stream {
 
 /** What all blocks share. */
 export interface Shared {
-  readonly active: Value
+  /** Shifts, scales (with 1 added) and gates of a block, each [B, 1, width]: of a double block the image's six, then the text's. */
+  readonly modulation: (block: number) => readonly Value[]
   /** Rotary tables [B, L + T, headSize / 2]. */
   readonly cos: Value
   readonly sin: Value
@@ -42,17 +44,18 @@ export type Route = (site: Site) => readonly Value[]
  */
 export type Projection = 'together' | 'apart'
 
+/** How a graph over blocks is built. */
+export interface BlocksStyle {
+  readonly projection: Projection
+  readonly modulation: ModulationSource
+}
+
 interface Builder {
   readonly g: Graph
   readonly parts: FluxParts
   readonly shared: Shared
   readonly route: Route
   readonly projection: Projection
-}
-
-function modulation({ g, parts, shared }: Builder, name: string, count: number): readonly Value[] {
-  const row = g.op('Unsqueeze', [apply(g, parts, name, shared.active, 2), g.ints([1])])
-  return split(g, row, new Array<number>(count).fill(parts.config.width))
 }
 
 /** Projects, then root-mean-square norms each head. */
@@ -113,8 +116,8 @@ function doubleBlock(b: Builder, index: number, x: Stream): Stream {
   const { g, parts, route } = b
   const { width } = parts.config
   const block = `transformer_blocks.${index}`
-  const mods = modulation(b, `${block}.norm1.linear`, 6)
-  const textMods = modulation(b, `${block}.norm1_context.linear`, 6)
+  const made = b.shared.modulation(index)
+  const [mods, textMods] = [made.slice(0, 6), made.slice(6)]
   const normed = (value: Value, by: readonly Value[], at: number): Value =>
     modulated(g, value, width, by[at]!, by[at + 1]!)
   const [imageSeen, textSeen] = route({
@@ -138,10 +141,10 @@ function doubleBlock(b: Builder, index: number, x: Stream): Stream {
 
 /** A single block on the joined stream [B, L + T, width]: both modules see the same tokens and are added under one gate. */
 function singleBlock(b: Builder, index: number, x: Value): Value {
-  const { g, parts, route, projection } = b
+  const { g, parts, shared, route, projection } = b
   const { width, inner, doubleBlocks } = parts.config
   const block = `single_transformer_blocks.${index}`
-  const [shift, scale, gate] = modulation(b, `${block}.norm.linear`, 3) as [Value, Value, Value]
+  const [shift, scale, gate] = shared.modulation(doubleBlocks + index) as [Value, Value, Value]
   const normed = (): Value => g.once(`normed ${block}`, () => modulated(g, x, width, shift, scale))
   const seen = (watch?: Watch): Value => {
     const q = normedHeads(b, `${block}.attn.to_q`, `${block}.attn.norm_q`, normed())
@@ -173,7 +176,27 @@ function singleBlock(b: Builder, index: number, x: Value): Value {
   return gated(g, x, gate, g.op('Add', [attended, change]))
 }
 
-function sharedValues(g: Graph, { config }: FluxParts, x: Stream): Shared {
+/** See `Shared.modulation`. */
+function modulationOf(
+  g: Graph,
+  parts: FluxParts,
+  [from, to]: readonly [number, number],
+  source: ModulationSource,
+): Shared['modulation'] {
+  const { config } = parts
+  const places = (block: number) => modulationStart(config, block)
+  if (source === 'mods') {
+    const all = modsInput(g, config, places(from), places(to) - places(from))
+    return (block) => all.slice(places(block) - places(from), places(block + 1) - places(from))
+  }
+  const active = silu(g, g.input('temb', ['B', config.width]))
+  return (block) =>
+    modulationsOf(config, block).flatMap((one) =>
+      split(g, modulationVectors(g, parts, one, active), new Array<number>(one.count).fill(1), 1),
+    )
+}
+
+function sharedValues(g: Graph, { config }: FluxParts, x: Stream): Omit<Shared, 'modulation'> {
   const half = config.headSize / 2
   const batch = g.op('Shape', [x.image], { start: 0, end: 1 })
   const table = (name: string): Value => {
@@ -182,7 +205,6 @@ function sharedValues(g: Graph, { config }: FluxParts, x: Stream): Shared {
   }
   const length = (value: Value): Value => g.op('Shape', [value], { start: 1, end: 2 })
   return {
-    active: silu(g, g.input('temb', ['B', config.width])),
     cos: table('cos'),
     sin: table('sin'),
     lengths: g.op('Concat', [length(x.text), length(x.image)], { axis: 0 }),
@@ -196,19 +218,19 @@ const runAll =
     run()
 
 /**
- * Blocks [from, to), double blocks first: image, text, temb, cos, sin -> image, text. `routes` may add inputs and outputs of its own
+ * Blocks [from, to), double blocks first: image, text, mods or temb, cos, sin -> image, text. `routes` may add inputs and outputs of its own
  * and decide how each module is answered; then the projection has to be 'apart'.
  */
 export function blocksGraph(
   parts: FluxParts,
   [from, to]: readonly [number, number],
-  projection: Projection,
+  { projection, modulation }: BlocksStyle,
   routes: (g: Graph, shared: Shared) => Route = runAll,
 ): Model {
   const { width, doubleBlocks } = parts.config
   const g = new Graph()
   let stream: Stream = { image: g.input('image', ['B', 'T', width]), text: g.input('text', ['B', 'L', width]) }
-  const shared = sharedValues(g, parts, stream)
+  const shared = { ...sharedValues(g, parts, stream), modulation: modulationOf(g, parts, [from, to], modulation) }
   const builder: Builder = { g, parts, shared, projection, route: routes(g, shared) }
   for (let i = from; i < Math.min(to, doubleBlocks); i++) stream = doubleBlock(builder, i, stream)
   if (to > doubleBlocks) {

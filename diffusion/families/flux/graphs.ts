@@ -1,9 +1,8 @@
 /** What lies outside the blocks of a FLUX transformer as graphs: text, embed, the modulated input, head. */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
-import { linear, silu, split } from '../../onnx/ops.ts'
-import { rowsOf, type StoredTensor } from '../../onnx/weights.ts'
 import { TIME_CHANNELS } from './config.ts'
-import { apply, at, embedMlp, modulated, type FluxParts } from './layers.ts'
+import { apply, embedMlp, modulated, type FluxParts } from './layers.ts'
+import { firstModulation, headModulation, type ModulationSource } from './modulation.ts'
 
 /** What depends on the prompt only: tokens [B, L, textWidth], pooled, guidance features -> text [B, L, width], vector [B, width]. */
 export function textGraph(parts: FluxParts): Model {
@@ -20,7 +19,7 @@ export function textGraph(parts: FluxParts): Model {
   return g.build()
 }
 
-/** patches [B, C, h, 2, w, 2], time features, vector -> image [B, h w, width], temb [B, width]. */
+/** patches [B, C, h, 2, w, 2] -> image [B, h w, width]. */
 export function embedGraph(parts: FluxParts): Model {
   const { config: c } = parts
   const g = new Graph()
@@ -29,38 +28,30 @@ export function embedGraph(parts: FluxParts): Model {
     g.op('Transpose', [patches], { perm: [0, 2, 4, 1, 3, 5] }),
     g.ints([0, -1, c.patchChannels]),
   ])
-  const time = embedMlp(g, parts, 'time_text_embed.timestep_embedder', g.input('time', ['B', TIME_CHANNELS]))
-  const temb = g.op('Add', [time, g.input('vector', ['B', c.width])])
   g.output('image', apply(g, parts, 'x_embedder', packed), ['B', 'T', c.width])
-  g.output('temb', temb, ['B', c.width])
   return g.build()
 }
 
-/** image, temb and the shape [0, h, w, C, 2, 2] -> prediction [B, C, h, 2, w, 2]. */
-export function headGraph(parts: FluxParts): Model {
+/** image, mods or temb, and the shape [0, h, w, C, 2, 2] -> prediction [B, C, h, 2, w, 2]. */
+export function headGraph(parts: FluxParts, source: ModulationSource): Model {
   const { config: c } = parts
   const g = new Graph()
   const image = g.input('image', ['B', 'T', c.width])
-  const active = silu(g, g.input('temb', ['B', c.width]))
+  const [shift, scale] = headModulation(g, parts, source) as [Value, Value]
   const shape = g.input('grid', [6], 'i64')
-  const row = (name: string): Value => g.op('Unsqueeze', [apply(g, parts, name, active, 2), g.ints([1])])
-  const normed = modulated(g, image, c.width, row('norm_out.shift'), row('norm_out.scale'))
+  const normed = modulated(g, image, c.width, shift, scale)
   const cells = g.op('Reshape', [apply(g, parts, 'proj_out', normed), shape])
   const latent = g.op('Transpose', [cells], { perm: [0, 3, 1, 4, 2, 5] })
   g.output('prediction', latent, ['B', c.patchChannels / 4, 'h', 2, 'w', 2])
   return g.build()
 }
 
-/** image, temb -> modulated [B, T, width]: what the first block's attention takes of the image. Of its modulation, the part needed. */
-export function modulatedGraph(parts: FluxParts): Model {
+/** image, mods or temb -> modulated [B, T, width]: what the first block's attention takes of the image. Of its modulation, the part needed. */
+export function modulatedGraph(parts: FluxParts, source: ModulationSource): Model {
   const { config: c } = parts
   const g = new Graph()
   const image = g.input('image', ['B', 'T', c.width])
-  const active = silu(g, g.input('temb', ['B', c.width]))
-  const name = c.doubleBlocks > 0 ? 'transformer_blocks.0.norm1.linear' : 'single_transformer_blocks.0.norm.linear'
-  const rows = (kind: string): StoredTensor => rowsOf(at(parts, `${name}.${kind}`), 0, 2 * c.width)
-  const both = linear(g, active, { weight: rows('weight'), bias: rows('bias') }, 2)
-  const [shift, scale] = split(g, g.op('Unsqueeze', [both, g.ints([1])]), [c.width, c.width]) as [Value, Value]
+  const [shift, scale] = firstModulation(g, parts, source) as [Value, Value]
   g.output('modulated', modulated(g, image, c.width, shift, scale), ['B', 'T', c.width])
   return g.build()
 }

@@ -30,6 +30,6 @@ export const apply = (g: Graph, parts: FluxParts, name: string, x: Value, rank: 
 export const embedMlp = (g: Graph, parts: FluxParts, name: string, x: Value): Value =>
   apply(g, parts, `${name}.linear_2`, silu(g, apply(g, parts, `${name}.linear_1`, x, 2)), 2)
 
-/** (1 + scale) * LayerNorm(x) + shift. */
+/** scale * LayerNorm(x) + shift; 1 is in the scale already. */
 export const modulated = (g: Graph, x: Value, width: number, shift: Value, scale: Value): Value =>
-  g.op('Add', [g.op('Mul', [plainLayerNorm(g, x, width, EPSILON), g.op('Add', [scale, g.constant([1])])]), shift])
+  g.op('Add', [g.op('Mul', [plainLayerNorm(g, x, width, EPSILON), scale]), shift])

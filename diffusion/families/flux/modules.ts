@@ -111,17 +111,22 @@ const emittedIn = (wanted: readonly string[], range: Range): readonly string[] =
 }
 
 /**
- * A session over blocks [from, to) with the routes above, as one that takes the tokens, the given outputs of any blocks and the lists of
- * tokens as they come ([B, count]); it gives image, text and what is `wanted` of its own blocks.
+ * A session over blocks [from, to) with the routes above, as one that takes the tokens, what its blocks share, the given outputs of any blocks and the lists of
+ * tokens as they come ([B, count]); `always` names the feeds that have nothing to do with plans. It gives image, text and what is `wanted` of its own blocks.
  */
-export function moduleSession(session: Session, range: Range, { width, doubleBlocks }: Sizes): Session {
+export function moduleSession(
+  session: Session,
+  range: Range,
+  { width, doubleBlocks }: Sizes,
+  always: readonly string[],
+): Session {
   const keys = keysOf(range)
   const absent: Feed = { data: new Float32Array(0), shape: [1, 0, width] }
   const none: Feed = { data: new BigInt64Array(0), shape: [0] }
   return {
     release: () => session.release(),
     async run(feeds, wanted = []) {
-      const { image, text, temb, cos, sin } = feeds as Readonly<Record<string, Tensor>>
+      const { image, text } = feeds as Readonly<Record<string, Tensor>>
       const [images, texts] = [image!.shape[1] ?? 0, text!.shape[1] ?? 0]
       const emitted = emittedIn(wanted, range)
       const modes = new BigInt64Array(MODES * keys.length)
@@ -139,7 +144,7 @@ export function moduleSession(session: Session, range: Range, { width, doubleBlo
         const joined = Number(key.split('.')[1]) >= doubleBlocks
         more[names.tokens] = tokens ? flatPlaces(tokens, joined ? texts : 0, images + (joined ? texts : 0)) : none
       }
-      const fixed = { image: image!, text: text!, temb: temb!, cos: cos!, sin: sin! }
+      const fixed = Object.fromEntries([...always].map((name) => [name, feeds[name]!]))
       return session.run({ ...fixed, ...more }, ['image', 'text', ...emitted])
     },
   }

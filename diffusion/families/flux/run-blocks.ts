@@ -2,11 +2,18 @@
 import { openSession, type Session, type WeightMode } from '../../onnx/session.ts'
 import { Segments } from '../../onnx/segments.ts'
 import type { Part, Rows } from '../contract.ts'
-import { blocksGraph } from './blocks.ts'
+import { blocksGraph, type BlocksStyle } from './blocks.ts'
 import type { FluxParts } from './layers.ts'
+import type { ModulationSource } from './modulation.ts'
 import { emittedRows, givenRows, moduleRoutes, moduleSession, type Range } from './modules.ts'
 
 type BlocksPart = Part & { readonly kind: 'blocks' }
+
+/**
+ * Mapped weights are read where they are used: what a run skips is never read. Private ones are there anyway, and modulations made for
+ * many noise levels at once take a small part of the time of as many products with one row.
+ */
+export const modulationSource = (mode: WeightMode): ModulationSource => (mode === 'private' ? 'mods' : 'temb')
 
 /**
  * Plans need graphs with branches, which cost plain runs a little. Mapped weights are shared by all sessions, so both kinds of graph may be
@@ -16,6 +23,7 @@ export class FluxBlocks {
   readonly #parts: FluxParts
   readonly #mode: WeightMode
   readonly #name: string
+  readonly #source: ModulationSource
   #plain: Segments | null
   #modular: Segments | null = null
 
@@ -24,27 +32,29 @@ export class FluxBlocks {
     this.#parts = parts
     this.#mode = mode
     this.#name = name
+    this.#source = modulationSource(mode)
     this.#plain = this.#segments((range) => this.#openPlain(range))
   }
 
-  /** Rows image, text, temb, shared cos, sin and what the plan of `part` names; gives the rows with image and text renewed, and what it emits. */
+  /** Rows image, text, mods or temb, shared cos, sin and what the plan of `part` names; gives the rows with image and text renewed, and what it emits. */
   async run(part: BlocksPart, rows: Rows, shared: Rows): Promise<Rows> {
-    const { image, text, temb, ...rest } = rows as Rows & Record<'image' | 'text' | 'temb', Rows[string]>
+    const { image, text, ...rest } = rows as Rows & Record<'image' | 'text', Rows[string]>
+    const modulation = { [this.#source]: rest[this.#source]! }
     const { cos, sin } = shared as Record<'cos' | 'sin', Rows[string]>
     const range: Range = [part.from, part.to]
     const constants = { cos, sin }
     const { modules } = part
     if (!modules) {
       const segments = this.#plain ?? (await this.#withBranches())
-      const out = await segments.run(range, { image, text, temb }, constants)
+      const out = await segments.run(range, { image, text, ...modulation }, constants)
       return { ...rest, ...out }
     }
     const given = givenRows(modules, rows)
     const emitted = emittedRows(modules)
     const segments = await this.#withBranches()
-    const out = await segments.run(range, { image, text, temb, ...given }, constants, emitted)
+    const out = await segments.run(range, { image, text, ...modulation, ...given }, constants, emitted)
     const others = Object.entries(rest).filter(([name]) => !(name in given))
-    const renewed = ['image', 'text', 'temb', ...emitted].flatMap((name) => (out[name] ? [[name, out[name]]] : []))
+    const renewed = ['image', 'text', ...emitted].flatMap((name) => (out[name] ? [[name, out[name]]] : []))
     return Object.fromEntries([...others, ...renewed]) as Rows
   }
 
@@ -69,14 +79,17 @@ export class FluxBlocks {
   }
 
   #openPlain(range: Range): Promise<Session> {
-    const graph = blocksGraph(this.#parts, range, this.#mode === 'private' ? 'apart' : 'together')
+    const projection = this.#mode === 'private' ? 'apart' : 'together'
+    const graph = blocksGraph(this.#parts, range, { projection, modulation: this.#source })
     return openSession(graph, this.#mode, `${this.#name}, blocks ${range[0]} to ${range[1]}`)
   }
 
   async #openModular(range: Range): Promise<Session> {
     const { config } = this.#parts
-    const graph = blocksGraph(this.#parts, range, 'apart', (g, shared) => moduleRoutes(g, shared, range, config))
+    const style: BlocksStyle = { projection: 'apart', modulation: this.#source }
+    const graph = blocksGraph(this.#parts, range, style, (g, shared) => moduleRoutes(g, shared, range, config))
     const name = `${this.#name}, blocks ${range[0]} to ${range[1]} with branches`
-    return moduleSession(await openSession(graph, this.#mode, name), range, config)
+    const always = ['image', 'text', this.#source, 'cos', 'sin']
+    return moduleSession(await openSession(graph, this.#mode, name), range, config, always)
   }
 }

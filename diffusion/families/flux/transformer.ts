@@ -4,12 +4,14 @@ import { LazySession } from '../../onnx/lazy-session.ts'
 import { chooseWeightMode, type WeightMode } from '../../onnx/session.ts'
 import type { Model } from '../../onnx/graph.ts'
 import { sizeOf, tensor, type Tensor } from '../../tensor.ts'
-import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
+import type { Conditioning, Foreseen, Level, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
 import type { FluxConfig } from './config.ts'
 import { fluxFlops } from './flops.ts'
-import { FluxBlocks } from './run-blocks.ts'
+import { FluxBlocks, modulationSource } from './run-blocks.ts'
 import { embedGraph, headGraph, modulatedGraph, textGraph } from './graphs.ts'
 import type { FluxParts } from './layers.ts'
+import { FluxLevels } from './levels.ts'
+import type { ModulationSource } from './modulation.ts'
 import { rotaryTables, timeFeatures } from './tables.ts'
 
 /** Distilled guidance when no node sets it, as ComfyUI and diffusers have it. */
@@ -27,7 +29,9 @@ export class FluxTransformer implements Transformer {
   readonly facts: Facts
   readonly #config: FluxConfig
   readonly #name: string
+  readonly #source: ModulationSource
   readonly #text: LazySession
+  readonly #levels: FluxLevels
   readonly #embedding: LazySession
   readonly #blocks: FluxBlocks
   readonly #headOut: LazySession
@@ -41,14 +45,15 @@ export class FluxTransformer implements Transformer {
     const depth = config.doubleBlocks + config.singleBlocks
     this.#config = config
     this.#name = name
-    const outer = (part: string, graph: (parts: FluxParts) => Model): LazySession => {
-      const kind = config.width < SMALL_WIDTH ? 'small' : 'tokens'
-      return new LazySession(() => graph(parts), { mode, name: `${name}, ${part}`, kind })
-    }
-    this.#text = outer('text', textGraph)
-    this.#embedding = outer('embed', embedGraph)
-    this.#headOut = outer('head', headGraph)
-    this.#modulated = outer('modulated input', modulatedGraph)
+    const source = modulationSource(mode)
+    const outer = (part: string, graph: () => Model, few = config.width < SMALL_WIDTH): LazySession =>
+      new LazySession(graph, { mode, name: `${name}, ${part}`, kind: few ? 'small' : 'tokens' })
+    this.#source = source
+    this.#text = outer('text', () => textGraph(parts))
+    this.#levels = new FluxLevels(parts, source, (graph) => outer('noise levels', graph, false))
+    this.#embedding = outer('embed', () => embedGraph(parts))
+    this.#headOut = outer('head', () => headGraph(parts, source))
+    this.#modulated = outer('modulated input', () => modulatedGraph(parts, source))
     this.#blocks = new FluxBlocks(parts, mode, name)
     const cuts = new Set(Array.from({ length: depth + 1 }, (_, i) => i))
     this.facts = {
@@ -76,7 +81,12 @@ export class FluxTransformer implements Transformer {
   }
 
   flops(part: Part, tokens: TokenCounts): number {
-    return fluxFlops(part, tokens, this.#config)
+    return fluxFlops(part, tokens, this.#config, this.#source)
+  }
+
+  foresee(prepared: readonly Prepared[], levels: readonly Level[]): Promise<Foreseen> {
+    this.#assertOpen()
+    return this.#levels.foresee(prepared, levels)
   }
 
   #checked({ tokens, pooled }: Conditioning, latentShape: readonly number[]): { tokens: Tensor; pooled: Tensor } {
@@ -114,7 +124,7 @@ export class FluxTransformer implements Transformer {
     if (part.kind === 'embed') return this.#embed(rows)
     if (part.kind === 'head') return this.#head(rows, shared)
     if (part.kind === 'tap') return this.#tap(part.name, rows)
-    this.#take(rows, ['image', 'text', 'temb'])
+    this.#take(rows, ['image', 'text', this.#source])
     this.#take(shared, ['cos', 'sin'])
     return this.#blocks.run(part, rows, shared)
   }
@@ -126,31 +136,35 @@ export class FluxTransformer implements Transformer {
   }
 
   async #embed(rows: Rows): Promise<Rows> {
-    const { latent, sigma, vector, text } = this.#take(rows, ['latent', 'sigma', 'vector', 'text'])
+    const { latent, sigma, vector, text, temb, mods } = this.#take(rows, ['latent', 'sigma', 'vector', 'text'])
+    const known = temb && (mods ?? this.#source === 'temb')
     const [batch = 0, channels = 0, height = 0, width = 0] = latent.shape
     const patches = { data: latent.data, shape: [batch, channels, height / 2, 2, width / 2, 2] }
-    return { ...(await this.#embedding.run({ patches, time: timeFeatures(sigma.data), vector })), text }
+    const level = known ? { temb, ...(mods && { mods }) } : await this.#levels.at(sigma, vector)
+    return { ...(await this.#embedding.run({ patches })), ...level, text }
   }
 
   async #head(rows: Rows, shared: Rows): Promise<Rows> {
-    const { image, temb } = this.#take(rows, ['image', 'temb'])
+    const { image, [this.#source]: modulation } = this.#take(rows, ['image', this.#source])
     const [h = 0, w = 0] = this.#take(shared, ['grid']).grid.data
     const channels = this.#config.patchChannels / 4
     const grid = { data: BigInt64Array.from([0, h, w, channels, 2, 2], BigInt), shape: [6] }
-    const { prediction } = await this.#headOut.run({ image, temb, grid })
+    const { prediction } = await this.#headOut.run({ image, [this.#source]: modulation, grid })
     return { prediction: tensor(prediction!.data, [image.shape[0] ?? 0, channels, 2 * h, 2 * w]) }
   }
 
   async #tap(name: string, rows: Rows): Promise<Rows> {
     if (!this.facts.taps.has(name))
       throw new Error(`${this.#name}: no tap '${name}'; it has ${[...this.facts.taps].join(', ')}`)
-    const { image, temb } = this.#take(rows, ['image', 'temb'])
-    return name === 'temb' ? { temb } : this.#modulated.run({ image, temb })
+    if (name === 'temb') return { temb: this.#take(rows, ['temb']).temb }
+    const { image, [this.#source]: modulation } = this.#take(rows, ['image', this.#source])
+    return this.#modulated.run({ image, [this.#source]: modulation })
   }
 
   async release(): Promise<void> {
     this.#released = true
-    for (const session of [this.#text, this.#embedding, this.#headOut, this.#modulated]) await session.release()
+    for (const session of [this.#text, this.#levels, this.#embedding, this.#headOut, this.#modulated])
+      await session.release()
     await this.#blocks.release()
   }
 }

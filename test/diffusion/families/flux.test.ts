@@ -114,7 +114,7 @@ describe('FluxTransformer', () => {
   })
 
   it('refuses rows that lack something, ranges outside, and work after release', async () => {
-    await expect(blocks({}, 0, 5)).rejects.toThrow(/without image, text, temb/)
+    await expect(blocks({}, 0, 5)).rejects.toThrow(/without image, text, mods/)
     const state = await embed(inputs(0, 0.6))
     await expect(blocks(state, 4, 6)).rejects.toThrow(/blocks 4 to 6 of a model with 5/)
     const other = await openFluxCase(dir)
