@@ -87,6 +87,12 @@ export interface Facts {
   readonly depth: number
   /** Block indices at which the graph can be left and entered again; 0 is after embed, `depth` before head. */
   readonly cuts: ReadonlySet<number>
+  /**
+   * How many skip connections a U-Net has, 0 or absent for others: what stands at cut i is kept for block depth - 1 - i, which takes it
+   * beside the tokens. At `cuts` tokens have the shape that they have after embed and skip tensors are no concern; others can be used as
+   * `Needs.skips` says.
+   */
+  readonly skips?: number
   /** Module kinds whose outputs can be emitted and taken back ('attn', 'mlp'); every block has one of each. */
   readonly modules: ReadonlySet<string>
   /**
@@ -152,6 +158,11 @@ export interface Evaluated {
 /** What a method cannot do without; checked before anything runs. */
 export interface Needs {
   readonly cuts?: readonly number[]
+  /**
+   * Skip connections of a U-Net between which blocks are left out: the model is left at cut i and entered again at cut depth - 1 - i,
+   * with tokens that stood there at another evaluation.
+   */
+  readonly skips?: readonly number[]
   readonly modules?: readonly string[]
   readonly taps?: readonly string[]
 }
@@ -189,10 +200,17 @@ export class UnmetNeedsError extends Error {
 }
 
 function unmet(needs: Needs, facts: Facts): string[] {
-  const cuts = (needs.cuts ?? []).filter((cut) => !facts.cuts.has(cut)).map((cut) => `a cut at block ${cut}`)
+  const { skips: wanted = [] } = needs
+  const crossed = new Set(wanted.flatMap((skip) => [skip, facts.depth - 1 - skip]))
+  const skips = wanted
+    .filter((skip) => skip >= (facts.skips ?? 0))
+    .map((skip) => `the skip connection ${skip} of a U-Net`)
+  const cuts = (needs.cuts ?? [])
+    .filter((cut) => !facts.cuts.has(cut) && !crossed.has(cut))
+    .map((cut) => `a cut at block ${cut}`)
   const modules = (needs.modules ?? []).filter((kind) => !facts.modules.has(kind)).map((kind) => `'${kind}' outputs`)
   const taps = (needs.taps ?? []).filter((name) => !facts.taps.has(name)).map((name) => `the tensor '${name}'`)
-  return [...cuts, ...modules, ...taps]
+  return [...cuts, ...skips, ...modules, ...taps]
 }
 
 const offered = (names: ReadonlySet<string>): string => [...names].join(', ') || 'none'

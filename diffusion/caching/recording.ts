@@ -98,7 +98,10 @@ function unionOf(all: readonly Needs[]): Required<Needs> {
   const union = <T>(pick: (needs: Needs) => readonly T[] | undefined): T[] => [
     ...new Set(all.flatMap((needs) => pick(needs) ?? [])),
   ]
-  return { cuts: union((n) => n.cuts), modules: union((n) => n.modules), taps: union((n) => n.taps) }
+  return {
+    ...{ cuts: union((n) => n.cuts), skips: union((n) => n.skips) },
+    ...{ modules: union((n) => n.modules), taps: union((n) => n.taps) },
+  }
 }
 
 const asksForTokens = ({ cuts, modules, taps }: Required<Needs>): boolean =>

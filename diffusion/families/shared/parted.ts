@@ -3,7 +3,7 @@ import type { Facts } from '../../caching/contract.ts'
 import { LazySession } from '../../onnx/lazy-session.ts'
 import type { Model } from '../../onnx/graph.ts'
 import { Segments } from '../../onnx/segments.ts'
-import { chooseWeightMode, openSession, type Feed } from '../../onnx/session.ts'
+import { chooseWeightMode, openSession, type Feed, type Session } from '../../onnx/session.ts'
 import { sizeOf } from '../../tensor.ts'
 import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
 import type { NamedWeights } from './layers.ts'
@@ -43,6 +43,12 @@ export interface Design {
   readonly carried: readonly string[]
   /** Shared values that every range of blocks takes (rotary tables). */
   readonly constants?: readonly string[]
+  /** A U-Net's skip tensors: rows that are there at some cuts only. Its ranges of blocks take of all rows what they need. */
+  readonly skips?: {
+    at(cut: number): readonly string[]
+    /** Skip tensors that are missing at a cut because the blocks before were left out, from the tokens that stand there instead. */
+    stand(cut: number, rows: Rows): Rows
+  }
   /** Feeds of the text graph, and rows that need no graph. Throws when the conditioning is not this model's. */
   prompt(conditioning: Conditioning, latentShape: readonly number[]): { feeds: Feeds; rows: Rows; tokens: TokenCounts }
   /** What all samples of this latent shape share; asked once for a shape. */
@@ -78,9 +84,11 @@ export class PartedTransformer implements Transformer {
     this.#embed = outer('embed', () => embed.graph())
     this.#head = outer('head', () => head.graph())
     this.#taps = new Map(Object.entries(taps).map(([tap, part]) => [tap, outer(tap, () => part.graph())]))
-    this.#blocks = new Segments(design.facts.depth, (from, to) =>
-      openSession(design.blocks(from, to), mode, `${name}, blocks ${from} to ${to}`),
-    )
+    this.#blocks = new Segments(design.facts.depth, async (from, to) => {
+      const graph = design.blocks(from, to)
+      const session = await openSession(graph, mode, `${name}, blocks ${from} to ${to}`)
+      return design.skips ? narrowed(session, graph.inputs) : session
+    })
   }
 
   #assertOpen(): void {
@@ -123,11 +131,16 @@ export class PartedTransformer implements Transformer {
   }
 
   async #runBlocks({ from, to, modules }: BlocksPart, rows: Rows, shared: Rows): Promise<Rows> {
-    const { name, carried, constants = [] } = this.#design
+    const { name, carried, constants = [], skips } = this.#design
     if (modules) throw new Error(`${name}: its blocks run whole; modules cannot be given or taken out`)
-    const missing = carried.filter((row) => !(row in rows))
+    const given = skips ? { ...skips.stand(from, rows), ...rows } : rows
+    const names = [...carried, ...(skips?.at(from) ?? [])]
+    const missing = names.filter((row) => !(row in given))
     if (missing.length > 0) throw new Error(`${name}: rows without ${missing.join(', ')}`)
-    return { ...rows, ...(await this.#blocks.run([from, to], this.#carriedOf(rows), pick(shared, constants))) }
+    const made = await this.#blocks.run([from, to], pick(given, names), pick(shared, constants))
+    return skips
+      ? { ...without(given, skips.at(from)), ...pick(made, [...carried, ...skips.at(to)]) }
+      : { ...rows, ...made }
   }
 
   async #tap(tap: string, rows: Rows, shared: Rows): Promise<Rows> {
@@ -145,6 +158,16 @@ export class PartedTransformer implements Transformer {
     await this.#blocks.release()
   }
 }
+
+/** A session that is handed more than it takes. */
+const narrowed = (session: Session, inputs: readonly string[]): Session => ({
+  run: (feeds, wanted) =>
+    session.run(Object.fromEntries(inputs.flatMap((name) => (feeds[name] ? [[name, feeds[name]]] : []))), wanted),
+  release: () => session.release(),
+})
+
+const without = (rows: Rows, names: readonly string[]): Rows =>
+  Object.fromEntries(Object.entries(rows).filter(([name]) => !names.includes(name)))
 
 /** The rows named; throws, naming all that are missing. */
 export function pick<K extends string>(rows: Rows, names: readonly K[]): Record<K, Rows[string]> {
