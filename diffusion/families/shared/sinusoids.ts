@@ -5,7 +5,7 @@ import { float32Exp } from '../exponential.ts'
 const PERIOD = 10_000
 const { fround } = Math
 
-/** Channels of the sinusoidal features of the timestep, the same in all families but WAN, whose configuration says it. */
+/** Channels of the sinusoidal features of the timestep, the same in all families here. */
 export const TIME_CHANNELS = 256
 
 /** How a number is spread over sines and cosines of falling frequencies. */
@@ -36,41 +36,13 @@ export function sinusoids(values: ArrayLike<number>, { channels, intervals, cosi
   return tensor(out, [values.length, channels])
 }
 
-/** Frequencies of `channels` timestep features, rounded to float32 where the reference rounds: their arguments reach 1000. */
-const frequencies = (channels: number, intervals: number): Float32Array =>
-  Float32Array.from({ length: channels / 2 }, (_, i) =>
-    float32Exp(fround(fround(fround(-Math.log(PERIOD)) * i) / intervals)),
-  )
-
+const HALF = TIME_CHANNELS / 2
 /** The lowest frequency is one step above 1 / 10000, or is that (DiT as diffusers has it). */
-const SHORT = { above: 0, exact: 1 }
+const INTERVALS = { above: HALF, exact: HALF - 1 }
 
-/** Frequencies in use, by what they were made from: their exponentials cost more than the sinusoids. */
-const made = new Map<string, Float32Array>()
-
-function frequenciesFor(channels: number, lowest: keyof typeof SHORT): Float32Array {
-  const key = `${channels} ${lowest}`
-  const known = made.get(key) ?? frequencies(channels, channels / 2 - SHORT[lowest])
-  made.set(key, known)
-  return known
-}
-
-/** Features [B, channels] of times in training steps (0..1000), or of other sizes: cosines, then sines. */
-export function timeFeatures(
-  times: ArrayLike<number>,
-  lowest: keyof typeof SHORT = 'above',
-  channels = TIME_CHANNELS,
-): Tensor {
-  const own = frequenciesFor(channels, lowest)
-  const out = new Float32Array(times.length * channels)
-  for (let row = 0; row < times.length; row++)
-    for (let i = 0; i < own.length; i++) {
-      const angle = fround(fround(times[row]!) * own[i]!)
-      out[row * channels + i] = Math.cos(angle)
-      out[row * channels + own.length + i] = Math.sin(angle)
-    }
-  return tensor(out, [times.length, channels])
-}
+/** Features [B, 256] of times in training steps (0..1000), or of other sizes: cosines, then sines. */
+export const timeFeatures = (times: ArrayLike<number>, lowest: keyof typeof INTERVALS = 'above'): Tensor =>
+  sinusoids(times, { channels: TIME_CHANNELS, intervals: INTERVALS[lowest], cosinesFirst: true })
 
 /** How positions of patches are counted. */
 export interface Grid {

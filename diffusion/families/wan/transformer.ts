@@ -3,7 +3,7 @@ import type { Feed } from '../../onnx/session.ts'
 import type { Conditioning, Rows } from '../contract.ts'
 import { PartedTransformer, pick } from '../shared/parted.ts'
 import { gridPlace, rotaryTables } from '../shared/rotary.ts'
-import { timeFeatures } from '../shared/sinusoids.ts'
+import { sinusoids } from '../shared/sinusoids.ts'
 import { patchCounts, volumeFaults, volumeGrid, wholeVolume } from '../shared/volumes.ts'
 import type { WanConfig } from './config.ts'
 import { wanFlops } from './flops.ts'
@@ -42,6 +42,7 @@ function headShape(shared: Rows, { patch, channels }: WanConfig): Feed {
 /** `name` stands in front of errors. */
 export function wanTransformer(parts: WanParts, name: string): PartedTransformer {
   const { config: c, weights } = parts
+  const times = { channels: c.timeFeatures, intervals: c.timeFeatures / 2, cosinesFirst: true }
   const seen = c.vision ? ['context', 'vision'] : ['context']
   return new PartedTransformer({
     facts: {
@@ -58,7 +59,7 @@ export function wanTransformer(parts: WanParts, name: string): PartedTransformer
       feeds(rows) {
         const { latent, timestep } = pick(rows, ['latent', 'timestep'])
         const beside = c.inChannels > c.channels ? pick(rows, ['concat']) : {}
-        return { latent: latent, ...beside, time: timeFeatures(timestep.data, 'above', c.timeFeatures) }
+        return { latent: latent, ...beside, time: sinusoids(timestep.data, times) }
       },
     },
     blocks: (from, to) => blocksGraph(parts, from, to),
