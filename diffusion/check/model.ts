@@ -4,6 +4,7 @@ import { readJsonIfAny } from '../families/json.ts'
 import { loadCaseReaders } from '../families/registry.ts'
 import { checkAutoencoder } from './shared/autoencoder-model.ts'
 import type { Checker, CheckResult } from './shared/contract.ts'
+import { checkDecoder } from './shared/decoder-model.ts'
 import { checkFlux } from './shared/flux-model.ts'
 import { checkClip, checkT5 } from './shared/text-model.ts'
 import { checkTransformer } from './shared/transformer-model.ts'
@@ -15,6 +16,8 @@ const BY_CLASS: Readonly<Record<string, (dir: string) => Promise<readonly CheckR
   CLIPTextModel: checkClip,
   CLIPTextModelWithProjection: checkClip,
   T5EncoderModel: checkT5,
+  UMT5EncoderModel: checkT5,
+  LlamaModel: checkDecoder,
 }
 
 async function className(dir: string): Promise<string | null> {

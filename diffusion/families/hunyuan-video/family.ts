@@ -6,6 +6,7 @@ import { flow } from '../parametrisation.ts'
 import { fitsOf } from '../shared/fits.ts'
 import { HUNYUAN_SIGNS, inferHunyuanConfig, parseHunyuanConfig } from './config.ts'
 import { hunyuanPlace, hunyuanShapes } from './keys.ts'
+import { hunyuanText } from './text.ts'
 import { hunyuanTransformer } from './transformer.ts'
 
 /** Time shift that ComfyUI and the published scheduler_config.json give it. */
@@ -14,6 +15,7 @@ const SHIFT = 7
 export default {
   name: 'hunyuan-video',
   pipelines: ['HunyuanVideoPipeline'],
+  text: hunyuanText,
   fits: (weights: Weights, json: Json | null) =>
     fitsOf(
       {

@@ -49,8 +49,14 @@ export class TextTokenizer {
 
   /** `limit` ids: the text between its special tokens, then padding. What does not fit is cut, and `onWarning` told. */
   encode(text: string, onWarning?: (message: string) => void): readonly number[] {
+    const ids = this.bare(text, this.limit, onWarning)
+    return [...ids, ...new Array<number>(this.limit - ids.length).fill(this.#pad)]
+  }
+
+  /** At most `limit` ids: the text between its special tokens, without padding. What does not fit is cut, and `onWarning` told. */
+  bare(text: string, limit = this.limit, onWarning?: (message: string) => void): readonly number[] {
     const [before, after] = this.#frame
-    const room = this.limit - before.length - after.length
+    const room = limit - before.length - after.length
     const ids = this.#plain(this.#clipped(text))
     if (ids.length > room) {
       const lost = this.#tokenizer
@@ -59,8 +65,7 @@ export class TextTokenizer {
         .slice(0, QUOTED)
       onWarning?.(`${this.#name} takes ${room} tokens; the text has more and is cut before "${lost}..."`)
     }
-    const framed = [...before, ...ids.slice(0, room), ...after]
-    return [...framed, ...new Array<number>(this.limit - framed.length).fill(this.#pad)]
+    return [...before, ...ids.slice(0, room), ...after]
   }
 
   /** How many of these ids come before the padding. */
