@@ -1,9 +1,10 @@
-/** T5EncoderModel (v1.1): its sizes, its graph, and the buckets of its relative positions. */
+/** T5EncoderModel (v1.1) and UMT5EncoderModel: sizes, graph, and the buckets of relative positions. */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { attention, embedding, geluTanh, linear, rmsNorm } from '../../onnx/ops.ts'
 import type { Json } from '../family.ts'
 import { Fields } from '../json.ts'
 import type { WeightLookup } from '../lookup.ts'
+import type { Weights } from '../../onnx/weights.ts'
 
 export interface T5Config {
   readonly width: number
@@ -12,11 +13,13 @@ export interface T5Config {
   readonly epsilon: number
   readonly buckets: number
   readonly maxDistance: number
+  /** Whether every layer has a table of relative positions of its own (UMT5, Chung et al. 2023), or all share the first one's. */
+  readonly tables: 'shared' | 'each'
 }
 
 export function parseT5Config(json: Json, where: string): T5Config {
   const fields = new Fields(json, where)
-  fields.choice('model_type', ['t5'], 't5')
+  const type = fields.choice('model_type', ['t5', 'umt5'], 't5')
   fields.choice('feed_forward_proj', ['gated-gelu'])
   const config: T5Config = {
     width: fields.count('d_model', 512),
@@ -25,10 +28,40 @@ export function parseT5Config(json: Json, where: string): T5Config {
     epsilon: fields.number('layer_norm_epsilon', 1e-6),
     buckets: fields.count('relative_attention_num_buckets', 32),
     maxDistance: fields.count('relative_attention_max_distance', 128),
+    tables: type === 'umt5' ? 'each' : 'shared',
   }
   fields.require(config.buckets % 4 === 0, 'relative_attention_num_buckets must be a multiple of 4')
   fields.done()
   return config
+}
+
+const attentionOf = (block: number): string => `encoder.block.${block}.layer.0.SelfAttention`
+const tableOf = (block: number): string => `${attentionOf(block)}.relative_attention_bias.weight`
+/** A key that all these encoders have: [inner, width]. */
+export const T5_SIGN = `${attentionOf(0)}.q.weight`
+/** Whether a file has a table in every layer. */
+export const hasTableInEach = (tensors: Weights['tensors']): boolean => tensors.has(tableOf(1))
+
+/** Head size of every published T5 v1.1 and UMT5. */
+const PUBLISHED_HEAD = 64
+
+/** From the shapes of a file without configuration. Throws when they are no published encoder's. */
+export function inferT5Config({ tensors, where }: Weights): T5Config {
+  const extent = (key: string, axis: number): number => tensors.get(key)?.shape[axis] ?? 0
+  const [inner, heads] = [extent(T5_SIGN, 0), extent(tableOf(0), 1)]
+  if (heads === 0 || inner % heads !== 0) throw new Error(`${where}: no '${tableOf(0)}' [buckets, heads]`)
+  if (inner / heads !== PUBLISHED_HEAD)
+    throw new Error(`${where}: heads of ${inner / heads} values need config.json beside it`)
+  let layers = 0
+  while (tensors.has(`${attentionOf(layers)}.q.weight`)) layers++
+  return {
+    ...{ heads, layers },
+    width: extent(T5_SIGN, 1),
+    epsilon: 1e-6,
+    buckets: extent(tableOf(0), 0),
+    maxDistance: 128,
+    tables: hasTableInEach(tensors) ? 'each' : 'shared',
+  }
 }
 
 /** Bucket of the distance `key - query`: near ones have their own, far ones share by logarithm, signs apart. */
@@ -73,14 +106,16 @@ export function t5Graph(c: T5Config, weights: WeightLookup, taps = false): Model
   const ids = g.input('ids', ['B', 'T'], 'i64')
   const buckets = g.input('buckets', ['T', 'T'], 'i64')
   const mask = g.input('mask', ['B', 1, 1, 'T'])
-  const table = weights.at('encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight', 2)
-  const byHead = g.op('Transpose', [embedding(g, table, buckets)], { perm: [2, 0, 1] })
-  const bias = g.op('Add', [g.op('Unsqueeze', [byHead, g.ints([0])]), mask])
+  const biasOf = (block: number): Value => {
+    const byHead = g.op('Transpose', [embedding(g, weights.at(tableOf(block), 2), buckets)], { perm: [2, 0, 1] })
+    return g.op('Add', [g.op('Unsqueeze', [byHead, g.ints([0])]), mask])
+  }
+  const shared = c.tables === 'shared' ? biasOf(0) : null
   const words = weights.has('shared.weight') ? 'shared.weight' : 'encoder.embed_tokens.weight'
   let x = embedding(g, weights.at(words, 2), ids)
   for (let i = 0; i < c.layers; i++) {
     if (taps) g.output(`hidden.${i}`, x, ['B', 'T', c.width])
-    x = t5Block(g, c, weights.in(`encoder.block.${i}`), x, bias)
+    x = t5Block(g, c, weights.in(`encoder.block.${i}`), x, shared ?? biasOf(i))
   }
   g.output('last', rmsNorm(g, x, weights.at('encoder.final_layer_norm.weight'), c.epsilon), ['B', 'T', c.width])
   return g.build()

@@ -5,7 +5,7 @@ import { flow } from '../parametrisation.ts'
 import { fitsOf } from '../shared/fits.ts'
 import { asDiffusers, inferWanConfig, parseWanConfig, WAN_SIGNS, type WanConfig, type WanLayout } from './config.ts'
 import { wanPlace, wanShapes } from './keys.ts'
-import { openWanText } from './text.ts'
+import { wanText } from './text.ts'
 import { wanTransformer } from './transformer.ts'
 
 /** ComfyUI's shift for WAN 2.1; diffusers folders say their own. */
@@ -14,7 +14,7 @@ const SHIFT = 8
 export default {
   name: 'wan',
   pipelines: ['WanPipeline', 'WanImageToVideoPipeline'],
-  openText: openWanText,
+  text: wanText,
   fits: (weights, json) =>
     fitsOf<WanConfig, WanLayout>(
       {
