@@ -76,6 +76,20 @@ describe('FluxTransformer', () => {
     }
   })
 
+  it('takes what was made for many noise levels at once as it makes it for one', async () => {
+    const levels = [0.9, 0.5, 0.2].map((sigma) => ({ sigma, timestep: 1000 * sigma }))
+    const { rows } = await opened.transformer.foresee(prepared, levels)
+    expect(rows.map((level) => level.length)).toEqual([2, 2, 2])
+    for (const [i, { sigma }] of levels.entries())
+      for (const prompt of [0, 1]) {
+        const alone = await embed(inputs(prompt, sigma))
+        const foreseen = await embed({ ...inputs(prompt, sigma), ...rows[i]![prompt]! })
+        expect(foreseen['mods']!.data).toBe(rows[i]![prompt]!['mods']!.data)
+        for (const name of ['image', 'temb', 'mods'])
+          expect(maxAbsDifference(foreseen[name]!, alone[name]!)).toBeLessThan(1e-6)
+      }
+  })
+
   it('shares its tables between prompts of one length and size only', async () => {
     expect(prepared[1]!.shared).toBe(prepared[0]!.shared)
     const other = await opened.transformer.prepare(opened.conditioning(0), [4, 4, 6])

@@ -143,10 +143,15 @@ describe('settings that share nothing', () => {
   it('the estimate is that of the matrix products', () => {
     const tokens = { image: 256, text: 8 }
     const [T, w] = [264, 256]
-    const double = 2 * 12 * w * w + T * 8 * w * w + 4 * T * T * w + T * 16 * w * w
-    expect(transformer.flops({ kind: 'blocks', from: 0, to: 1 }, tokens)).toBe(double)
-    expect(transformer.flops({ kind: 'blocks', from: 2, to: 3 }, tokens)).toBe(double - 2 * 9 * w * w)
-    expect(transformer.flops({ kind: 'head' }, tokens)).toBe(2 * 256 * 16 * w + 4 * w * w)
+    const block = T * 8 * w * w + 4 * T * T * w + T * 16 * w * w
+    const patches = 2 * 256 * 16 * w
+    const modulations = 12 * DOUBLE + 3 * SINGLE + 2
+    expect(transformer.flops({ kind: 'blocks', from: 0, to: 1 }, tokens)).toBe(block)
+    expect(transformer.flops({ kind: 'blocks', from: 2, to: 3 }, tokens)).toBe(block)
+    expect(transformer.flops({ kind: 'head' }, tokens)).toBe(patches)
+    expect(transformer.flops({ kind: 'embed', foreseen: true }, tokens)).toBe(patches)
+    const level = transformer.flops({ kind: 'embed' }, tokens) - patches
+    expect(level).toBe(2 * (256 + w) * w + 2 * modulations * w * w)
   })
 })
 
