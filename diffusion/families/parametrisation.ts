@@ -31,6 +31,24 @@ export function cumulativeAlphas({ schedule, first, last, trainSteps }: Betas): 
   })
 }
 
+/**
+ * The same cumulative products with no signal left at the last step (Lin et al. 2024, algorithm 1): their square roots shifted so
+ * that the last is 0, and stretched so that the first stays.
+ */
+export function zeroTerminalSnr(alphas: Float64Array): Float64Array {
+  const [first, last] = [Math.sqrt(alphas[0]!), Math.sqrt(alphas[alphas.length - 1]!)]
+  return alphas.map((alpha) => (((Math.sqrt(alpha) - last) * first) / (first - last)) ** 2)
+}
+
+/** ComfyUI's last cumulative product of such a model: with 0, sigma would be infinite. */
+const NEARLY_NO_SIGNAL = 4.8973451890853435e-8
+
+/** The levels of a model that was trained without terminal signal: sigma up to about 4500. */
+export const withoutTerminalSignal = (model: DiscreteParametrisation): DiscreteParametrisation => ({
+  ...model,
+  alphas: zeroTerminalSnr(model.alphas).map((alpha) => Math.max(alpha, NEARLY_NO_SIGNAL)),
+})
+
 /** A model trained on discrete noise levels that predicts the noise ('epsilon') or the velocity ('v'). */
 export const discrete = (kind: DiscreteParametrisation['kind'], betas: Betas): DiscreteParametrisation => ({
   kind,
@@ -73,8 +91,8 @@ function discreteOf(fields: Fields): Parametrisation {
     betas.first > 0 && betas.first <= betas.last && betas.last < 1,
     `beta_start ${betas.first} and beta_end ${betas.last} must rise inside 0..1`,
   )
-  fields.require(!fields.flag('rescale_betas_zero_snr', false), 'rescale_betas_zero_snr is not supported')
-  return discrete(kind === 'epsilon' ? 'epsilon' : 'v', betas)
+  const model = discrete(kind === 'epsilon' ? 'epsilon' : 'v', betas)
+  return fields.flag('rescale_betas_zero_snr', false) ? withoutTerminalSignal(model) : model
 }
 
 /**
