@@ -1,5 +1,5 @@
 /** What the folder of a model family exports, so that files of unknown origin can be recognised and opened. */
-import type { Weights } from '../onnx/weights.ts'
+import type { StoredTensor, Weights } from '../onnx/weights.ts'
 import type { TextNeeds } from './text/needs.ts'
 import type { Parametrisation, TextEncoders, Transformer } from './contract.ts'
 
@@ -20,6 +20,21 @@ export interface OpenedTransformer {
   readonly parametrisation: Parametrisation
 }
 
+/** Where a weight starts: a tensor of the file, and the first of its rows. */
+export interface Place {
+  readonly key: string
+  readonly row: number
+}
+
+/** A family's weights under its own names, and where each of its published layouts keeps one: LoRAs name layers by either. */
+export interface NamedModel {
+  readonly weights: ReadonlyMap<string, StoredTensor>
+  places(name: string): readonly Place[]
+}
+
+/** Puts changes on weights before a model is built of them. */
+export type ChangeWeights = (model: NamedModel) => ReadonlyMap<string, StoredTensor>
+
 /** How well a file fits one layout of one family. */
 export interface Fit {
   /** Family and layout, for messages: 'flux (original keys)'. */
@@ -29,7 +44,7 @@ export interface Fit {
   /** What does not fit: 'x_embedder.weight: missing, expected [64, 32]'. */
   readonly misfits: readonly string[]
   /** Only when `share` is 1. */
-  open(): OpenedTransformer
+  open(change?: ChangeWeights): OpenedTransformer
 }
 
 /** The default export of `families/<name>/family.ts`. */

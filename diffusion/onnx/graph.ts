@@ -11,7 +11,7 @@ import {
   type GraphProto,
 } from './generated/onnx_pb.ts'
 import type { Dtype } from './safetensors.ts'
-import type { StoredTensor } from './weights.ts'
+import type { StoredTensor, WeightChange } from './weights.ts'
 
 /** A tensor inside a graph under construction; only the graph that made it can use it. */
 export interface Value {
@@ -46,6 +46,15 @@ const ELEMENT: Partial<Record<Dtype, DataType>> = {
   F8_E5M2: DataType.FLOAT8E5M2,
   F64: DataType.DOUBLE,
 }
+
+/** Tells lists of changes apart: where they lie and how strong they are. */
+const changesKey = (changes: readonly WeightChange[]): string =>
+  changes
+    .map((change) => {
+      const { file, offset, length } = change.kind === 'full' ? change.difference : change.up
+      return `${file}:${offset}+${length} x ${change.factor}`
+    })
+    .join()
 
 function attribute(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
   if (typeof value === 'string') return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) }
@@ -133,10 +142,41 @@ export class Graph {
     })
   }
 
-  /** A tensor in a file as float32: other floats pass through a Cast. */
+  /** A tensor in a file as float32: other floats pass through a Cast; scales and changes are worked in. */
   weight(tensor: StoredTensor): Value {
     const stored = this.stored(tensor)
-    return tensor.dtype === 'F32' ? stored : this.once(`cast ${stored.name}`, () => this.toFloat(stored))
+    const { scale, changes, ...plain } = tensor
+    if (changes)
+      return this.once(`changed ${stored.name} ${changesKey(changes)}`, () =>
+        changes.reduce(
+          (sum, change) => this.op('Add', [sum, this.#changeOf(change, tensor.shape)]),
+          this.weight(scale ? { ...plain, scale } : plain),
+        ),
+      )
+    if (tensor.dtype === 'F32' && !scale) return stored
+    return this.once(`cast ${stored.name}`, () => {
+      const float = tensor.dtype === 'F32' ? stored : this.toFloat(stored)
+      return scale ? this.op('Mul', [float, this.#scaleOf(scale, tensor.shape.length)]) : float
+    })
+  }
+
+  /** One value, or one a row with as many axes as the weight. */
+  #scaleOf(scale: StoredTensor, rank: number): Value {
+    const rows = sizeOf(scale.shape)
+    return this.weight({ ...scale, shape: rows === 1 ? [] : [rows, ...new Array<number>(rank - 1).fill(1)] })
+  }
+
+  /** factor * up down, or factor * difference, in the shape of the weight. */
+  #changeOf(change: WeightChange, shape: readonly number[]): Value {
+    const factor = this.constant([change.factor], [])
+    if (change.kind === 'full') return this.op('Mul', [this.weight({ ...change.difference, shape }), factor])
+    const { up, down } = change
+    const flat = (tensor: StoredTensor): Value => {
+      const rows = tensor.shape[0] ?? 1
+      return this.weight({ ...tensor, shape: [rows, sizeOf(tensor.shape) / rows] })
+    }
+    const product = this.op('Gemm', [flat(up), flat(down)], { alpha: { float: change.factor } })
+    return this.op('Reshape', [product, this.ints(shape)])
   }
 
   toFloat(value: Value): Value {

@@ -1,6 +1,7 @@
 /** The layers that transformers and autoencoders are made of, as small pieces of graph over PyTorch's weight layout. */
 import type { Graph, Value } from './graph.ts'
-import type { StoredTensor } from './weights.ts'
+import { sizeOf } from '../tensor.ts'
+import type { LowRankChange, StoredTensor } from './weights.ts'
 
 export interface Linear {
   /** [out, in]. */
@@ -14,6 +15,8 @@ export interface Columns {
   /** [out, columns]. */
   readonly value: Value
   readonly shape: readonly [number, number]
+  /** Low-rank changes of these columns, which `value` does not have. */
+  readonly changes: readonly Change[]
 }
 
 /** A linear layer, or a part of one. */
@@ -22,10 +25,48 @@ export interface Product {
   readonly bias: StoredTensor | null
 }
 
+/** A low-rank change of a weight as values of a graph: up [out, r], down [r, in]. */
+interface Change {
+  readonly up: Value
+  readonly down: Value
+  readonly factor: number
+}
+
+/** The low-rank changes of a weight, and the weight without them. Others stay with the weight. */
+function lowRank(weight: StoredTensor): [rest: StoredTensor, changes: readonly LowRankChange[]] {
+  const { changes, ...rest } = weight
+  if (!changes?.every((change): change is LowRankChange => change.kind === 'low rank')) return [weight, []]
+  return [rest, changes]
+}
+
+const matrix = (g: Graph, tensor: StoredTensor): Value => {
+  const rows = tensor.shape[0] ?? 1
+  return g.weight({ ...tensor, shape: [rows, sizeOf(tensor.shape) / rows] })
+}
+
+/**
+ * product + factor (x down^T) up^T: what a change of low rank adds to x W^T. Cheaper than making the changed weight at every run,
+ * which reads and writes as much memory as three such weights, and nothing is copied out of the LoRA's file.
+ */
+const withChanges = (g: Graph, x: Value, product: Value, changes: readonly Change[]): Value =>
+  changes.reduce((sum, { up, down, factor }) => {
+    const inner = g.op('Gemm', [x, down], { transB: 1, alpha: { float: factor } })
+    return g.op('Gemm', [inner, up, sum], { transB: 1 })
+  }, product)
+
 /** Columns [from, to) of a weight [out, in]: a copy, made at load where constants are folded and at every run where not. */
 export function sliceColumns(g: Graph, weight: StoredTensor, from: number, to: number): Columns {
-  const value = g.op('Slice', [g.weight(weight), g.ints([from]), g.ints([to]), g.ints([1])])
-  return { value, shape: [weight.shape[0] ?? 0, to - from] }
+  const cut = (value: Value): Value => g.op('Slice', [value, g.ints([from]), g.ints([to]), g.ints([1])])
+  const [rest, low] = lowRank(weight)
+  const changes = low.map(({ up, down, factor }) => ({ up: matrix(g, up), down: cut(matrix(g, down)), factor }))
+  return { value: cut(g.weight(rest)), shape: [weight.shape[0] ?? 0, to - from], changes }
+}
+
+/** A weight without its low-rank changes, and those. */
+function parts(g: Graph, weight: StoredTensor): { readonly value: Value; readonly changes: readonly Change[] } {
+  const [rest, low] = lowRank(weight)
+  const changes = low.map(({ up, down, factor }) => ({ up: matrix(g, up), down: matrix(g, down), factor }))
+  return { value: g.weight(rest), changes }
 }
 
 /** x [.., in] -> x W^T + b [.., out]. Gemm reads PyTorch's [out, in] in place; MatMul would need a transposed copy. */
@@ -33,9 +74,9 @@ export function linear(g: Graph, x: Value, { weight, bias }: Product, rank: 2 | 
   const [out = 0, wide = 0] = weight.shape
   // One reshape however many layers read x: each would copy it.
   const flat = rank === 2 ? x : g.once(`flat ${x.name}`, () => g.op('Reshape', [x, g.ints([-1, wide])]))
-  const matrix = 'value' in weight ? weight.value : g.weight(weight)
-  const inputs = [flat, matrix, ...(bias ? [g.weight(bias)] : [])]
-  const product = g.op('Gemm', inputs, { transB: 1 })
+  const { value, changes } = 'value' in weight ? weight : parts(g, weight)
+  const inputs = [flat, value, ...(bias ? [g.weight(bias)] : [])]
+  const product = withChanges(g, flat, g.op('Gemm', inputs, { transB: 1 }), changes)
   if (rank === 2) return product
   const lead = g.once(`lead ${x.name}`, () => g.op('Shape', [x], { start: 0, end: 2 }))
   const shape = g.once(`shape ${lead.name} ${out}`, () => g.op('Concat', [lead, g.ints([out])], { axis: 0 }))
@@ -103,6 +144,9 @@ export const upsampleNearest = (g: Graph, x: Value): Value =>
 export const split = (g: Graph, x: Value, sizes: readonly number[], axis = -1): readonly Value[] =>
   g.ops('Split', [x, g.ints(sizes)], { axis }, sizes.length)
 
-/** Rows of a table [n, width] at int64 `ids`; only the rows taken become float32. */
-export const embedding = (g: Graph, table: StoredTensor, ids: Value): Value =>
-  g.toFloat(g.op('Gather', [g.stored(table), ids], { axis: 0 }))
+/** Rows of a table [n, width] at int64 `ids`; only the rows taken become float32, but where the table is float8, scaled or changed. */
+export function embedding(g: Graph, table: StoredTensor, ids: Value): Value {
+  const whole = table.scale ?? table.changes ?? table.dtype.startsWith('F8')
+  if (whole) return g.op('Gather', [g.weight(table), ids], { axis: 0 })
+  return g.toFloat(g.op('Gather', [g.stored(table), ids], { axis: 0 }))
+}

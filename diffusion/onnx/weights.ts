@@ -2,6 +2,7 @@
 import { open, readdir, readFile, realpath } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { sizeOf, tensor, type Tensor } from '../tensor.ts'
+import { withScales } from './scales.ts'
 import { DTYPE_BYTES, headerLength, parseHeader, SafetensorsError, type HeaderEntry } from './safetensors.ts'
 
 /** A tensor, or some rows of one, inside a safetensors file. */
@@ -9,7 +10,28 @@ export interface StoredTensor extends HeaderEntry {
   readonly name: string
   /** Real path: symbolic links resolved, as ONNX Runtime demands of external data. */
   readonly file: string
+  /** What the stored values are multiplied by: one float32, or one a row [rows]. Of float8 checkpoints. */
+  readonly scale?: StoredTensor
+  /** What is added to the stored values (LoRAs), in order. */
+  readonly changes?: readonly WeightChange[]
 }
+
+/** factor * up down, as LoRAs have it: up [rows, r], down [r, the other extents]. */
+export interface LowRankChange {
+  readonly kind: 'low rank'
+  readonly up: StoredTensor
+  readonly down: StoredTensor
+  readonly factor: number
+}
+
+/** factor * difference, of the weight's own shape. */
+export interface FullChange {
+  readonly kind: 'full'
+  readonly difference: StoredTensor
+  readonly factor: number
+}
+
+export type WeightChange = LowRankChange | FullChange
 
 /** Every tensor of one model part. */
 export interface Weights {
@@ -29,7 +51,8 @@ export async function openWeights(path: string): Promise<Weights> {
     const header = Buffer.alloc(headerLength(prefix.subarray(0, bytesRead), size, path))
     await handle.read(header, 0, header.length, 8)
     const entries = parseHeader(header, size, path)
-    return { where: path, tensors: new Map([...entries].map(([name, entry]) => [name, { ...entry, name, file }])) }
+    const tensors = new Map([...entries].map(([name, entry]) => [name, { ...entry, name, file }]))
+    return { where: path, tensors: withScales(tensors) }
   } finally {
     await handle.close()
   }
@@ -76,17 +99,27 @@ export async function openWeightsFolder(folder: string): Promise<Weights> {
   )
 }
 
-/** Rows [from, to) along the first axis, still inside the file: nothing is read or copied. */
+function rowsOfChange(change: WeightChange, from: number, to: number): WeightChange {
+  return change.kind === 'full'
+    ? { ...change, difference: rowsOf(change.difference, from, to) }
+    : { ...change, up: rowsOf(change.up, from, to) }
+}
+
+/** Rows [from, to) along the first axis, still inside the file: nothing is read or copied. Scales and changes are cut alike. */
 export function rowsOf(stored: StoredTensor, from: number, to: number): StoredTensor {
   const count = stored.shape[0] ?? 0
   if (from < 0 || to > count || from > to)
     throw new RangeError(`${stored.name}: rows ${from} to ${to} of a tensor with ${count}`)
+  if (from === 0 && to === count) return stored
   const stride = stored.length / count
+  const { scale, changes } = stored
   return {
     ...stored,
     shape: [to - from, ...stored.shape.slice(1)],
     offset: stored.offset + from * stride,
     length: (to - from) * stride,
+    ...(scale && sizeOf(scale.shape) > 1 ? { scale: rowsOf(scale, from, to) } : {}),
+    ...(changes ? { changes: changes.map((change) => rowsOfChange(change, from, to)) } : {}),
   }
 }
 

@@ -84,6 +84,14 @@ const SIGNS = {
   },
 }
 
+/** Keys of which every FLUX file has one. */
+export const FLUX_SIGNS = [
+  SIGNS.original.single(0),
+  SIGNS.diffusers.single(0),
+  SIGNS.original.text,
+  SIGNS.diffusers.text,
+]
+
 /** How checkpoints are keyed: as diffusers saves them, or as the original single file of Black Forest Labs. */
 export type FluxLayout = keyof typeof SIGNS
 

@@ -1,12 +1,8 @@
 /** Every weight of a FLUX transformer by one name, and where the two published layouts keep it. */
-import { rowsOf, type StoredTensor, type Weights } from '../../onnx/weights.ts'
+import type { Weights } from '../../onnx/weights.ts'
+import type { Place } from '../family.ts'
+import { locate, type Located } from '../shared/locate.ts'
 import { TIME_CHANNELS, type FluxConfig, type FluxLayout } from './config.ts'
-
-/** Where a weight starts: a tensor, and the first of its rows. */
-interface Place {
-  readonly key: string
-  readonly row: number
-}
 
 /**
  * Shapes by name. Names are diffusers', but for `norm_out.linear`, whose two halves are `norm_out.scale` and `norm_out.shift`
@@ -120,33 +116,10 @@ function diffusersPlace(name: string, width: number): Place {
   return half ? { key: `norm_out.linear.${half[2]}`, row: half[1] === 'scale' ? 0 : width } : { key: name, row: 0 }
 }
 
-const PLACE = { diffusers: diffusersPlace, original: originalPlace }
+/** Where a layout keeps a weight. */
+export const fluxPlace = (layout: FluxLayout, name: string, { width }: FluxConfig): Place =>
+  (layout === 'original' ? originalPlace : diffusersPlace)(name, width)
 
-/** Every weight found, by name, and a line for each that is missing or has another shape. */
-export interface LocatedWeights {
-  readonly found: ReadonlyMap<string, StoredTensor>
-  readonly misfits: readonly string[]
-  /** Weights wanted. */
-  readonly total: number
-}
-
-/** Looks every weight up in a file of this layout; parts of fused tensors become row ranges of them. */
-export function locateFlux(tensors: Weights['tensors'], config: FluxConfig, layout: FluxLayout): LocatedWeights {
-  const places = [...fluxShapes(config)].map(([name, shape]) => {
-    const { key, row } = PLACE[layout](name, config.width)
-    return { name, key, row, shape, end: row + (shape[0] ?? 0) }
-  })
-  /** Rows of each tensor of the file: where the last of its parts ends. */
-  const extents = new Map<string, number>()
-  for (const { key, end } of places) extents.set(key, Math.max(end, extents.get(key) ?? 0))
-  const found = new Map<string, StoredTensor>()
-  const misfits = new Set<string>()
-  for (const { name, key, row, shape, end } of places) {
-    const stored = tensors.get(key)
-    const expected = [extents.get(key)!, ...shape.slice(1)]
-    if (stored && String(stored.shape) === String(expected)) found.set(name, rowsOf(stored, row, end))
-    else
-      misfits.add(`${key}: ${stored ? `[${stored.shape.join(', ')}]` : 'missing'}, expected [${expected.join(', ')}]`)
-  }
-  return { found, misfits: [...misfits], total: places.length }
-}
+/** Looks every weight up in a file of this layout. */
+export const locateFlux = (tensors: Weights['tensors'], config: FluxConfig, layout: FluxLayout): Located =>
+  locate(tensors, fluxShapes(config), (name) => fluxPlace(layout, name, config))

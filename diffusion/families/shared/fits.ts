@@ -42,6 +42,7 @@ export function fitsOf<C, Layout extends string>(
       ...{ label, weights, tensors },
       shapes: family.shapes(config),
       place: (name) => family.place(layout, name, config),
+      places: (name) => family.layouts.map((other) => family.place(other, name, config)),
       open: (found) => family.open(config, found, weights.where),
     })
   }

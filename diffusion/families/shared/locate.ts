@@ -1,13 +1,9 @@
 /** Looks a family's weights up in a file of one layout, and says what does not fit. */
 import { rowsOf, type StoredTensor, type Weights } from '../../onnx/weights.ts'
-import type { Fit, OpenedTransformer } from '../family.ts'
+import type { Fit, OpenedTransformer, Place } from '../family.ts'
 import type { NamedWeights } from './layers.ts'
 
-/** Where a weight starts: a tensor of the file, and the first of its rows. */
-export interface Place {
-  readonly key: string
-  readonly row: number
-}
+export type { Place }
 
 /** Shapes of all weights by name. */
 export class Shapes {
@@ -29,13 +25,13 @@ export class Shapes {
   }
 }
 
-interface Located {
+export interface Located {
   readonly found: NamedWeights
   readonly misfits: readonly string[]
 }
 
 /** Every weight found, by name, and a line for each that is missing or has another shape; parts of fused tensors become row ranges. */
-function locate(
+export function locate(
   tensors: Weights['tensors'],
   shapes: ReadonlyMap<string, readonly number[]>,
   place: (name: string) => Place,
@@ -56,8 +52,8 @@ function locate(
   return { found, misfits: [...misfits] }
 }
 
-/** Keys of weights that are integers or fp8 with a scale of their own: other numbers than they seem. */
-const isScale = (key: string): boolean => key === 'scaled_fp8' || /\.(scale_weight|weight_scale|absmax)$/.test(key)
+/** Keys that quantised weights bring along: where such a key is left, the weights are other numbers than they seem. */
+const isScale = (key: string): boolean => /\.(scale_weight|weight_scale|weight_scale_inv|absmax|quant_map)$/.test(key)
 
 /** What ComfyUI and others put in front of every key of a transformer inside a larger checkpoint. */
 const PREFIXES = ['model.diffusion_model.', 'diffusion_model.', 'transformer.']
@@ -87,6 +83,8 @@ export interface Candidate {
   readonly tensors: Weights['tensors']
   readonly shapes: ReadonlyMap<string, readonly number[]>
   readonly place: (name: string) => Place
+  /** Where every layout of the family keeps a weight; this layout alone where absent. */
+  readonly places?: (name: string) => readonly Place[]
   readonly open: (found: NamedWeights) => OpenedTransformer
 }
 
@@ -99,14 +97,15 @@ export function unfit(weights: Weights, label: string, share: number, misfits: r
 }
 
 /** How well the file fits; it opens when every weight is there in its shape. */
-export function fitOf({ label, weights, tensors, shapes, place, open }: Candidate): Fit {
+export function fitOf({ label, weights, tensors, shapes, place, places, open }: Candidate): Fit {
   const { found, misfits } = locate(tensors, shapes, place)
   const scale = [...tensors.keys()].find(isScale)
   if (scale)
     return unfit(weights, label, (found.size - 1) / shapes.size, [
-      `${scale}: weights with scales are not supported`,
+      `${scale}: this quantisation is not supported (float8 with one scale a weight or a row is)`,
       ...misfits,
     ])
   if (misfits.length > 0) return unfit(weights, label, found.size / shapes.size, misfits)
-  return { label, share: 1, misfits, open: () => open(found) }
+  const named = { weights: found, places: places ?? ((name: string) => [place(name)]) }
+  return { label, share: 1, misfits, open: (change) => open(change ? change(named) : found) }
 }

@@ -212,12 +212,12 @@ describe('recognition of FLUX', () => {
     expect([transformer.facts.depth, latentChannels, parametrisation]).toEqual([2, 16, flow(1)])
   })
 
-  it('refuses weights that have scales of their own', () => {
+  it('refuses weights of a quantisation it does not read', () => {
     const tensors = new Map(publishedShapes(256, ''))
-    tensors.set('scaled_fp8', { ...tensors.get('img_in.bias')!, name: 'scaled_fp8' })
-    const fits = flux.fits({ where: 'fp8.safetensors', tensors }, null)
+    tensors.set('img_in.weight.absmax', { ...tensors.get('img_in.bias')!, name: 'img_in.weight.absmax' })
+    const fits = flux.fits({ where: 'nf4.safetensors', tensors }, null)
     expect(fits.every(({ share }) => share < 1)).toBe(true)
-    expect(fits.find(({ label }) => label.includes('original'))?.misfits[0]).toMatch(/scaled_fp8.*not supported/)
+    expect(fits.find(({ label }) => label.includes('original'))?.misfits[0]).toMatch(/absmax.*not supported/)
   })
 
   const label = 'flux (diffusers keys)'
