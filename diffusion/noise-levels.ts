@@ -1,7 +1,7 @@
 /** From a model's parametrisation to the sigmas of one run, as ComfyUI's KSampler computes them. */
 import type { DiscreteParametrisation, FlowParametrisation, Parametrisation } from './families/contract.ts'
 import { discreteSigmas } from './prediction.ts'
-import type { NoiseLevels, Schedule } from './sampling-types.ts'
+import type { NoiseLevels, Sampler, Schedule } from './sampling-types.ts'
 
 /**
  * Time shift of flow models: s t / (1 + (s - 1) t). ComfyUI's ModelSamplingDiscreteFlow takes s itself; ModelSamplingFlux
@@ -37,6 +37,18 @@ export const noiseLevels = (parametrisation: Parametrisation): NoiseLevels =>
 const falling = (sigmas: readonly number[]): number[] =>
   sigmas.map(Math.fround).filter((sigma, i, all) => i === 0 || sigma < all[i - 1]!)
 
+/** The schedule's sigmas or, for samplers that leave out the last level above 0, those of one step more without it. */
+function levelsFor(
+  { skipsPenultimate }: Pick<Sampler, 'skipsPenultimate'>,
+  schedule: Schedule,
+  steps: number,
+  levels: NoiseLevels,
+) {
+  if (!skipsPenultimate) return schedule.sigmas(steps, levels)
+  const sigmas = schedule.sigmas(steps + 1, levels)
+  return [...sigmas.slice(0, -2), ...sigmas.slice(-1)]
+}
+
 /**
  * Falling sigmas of one run of `steps` steps. With `denoise` below 1 (img2img) the schedule is made for steps / denoise
  * steps and its last `steps + 1` values are taken; 0 gives none, and the sampler then returns its latent as it is. Where more
@@ -47,9 +59,10 @@ export function runSigmas(
   steps: number,
   denoise: number,
   parametrisation: Parametrisation,
+  sampler: Pick<Sampler, 'skipsPenultimate'> = {},
 ): readonly number[] {
   const levels = noiseLevels(parametrisation)
-  if (denoise > 0.9999) return falling(schedule.sigmas(steps, levels))
+  if (denoise > 0.9999) return falling(levelsFor(sampler, schedule, steps, levels))
   if (denoise <= 0) return []
-  return falling(schedule.sigmas(Math.trunc(steps / denoise), levels).slice(-(steps + 1)))
+  return falling(levelsFor(sampler, schedule, Math.trunc(steps / denoise), levels).slice(-(steps + 1)))
 }

@@ -1,15 +1,8 @@
 /** The 'beta' schedule: training steps at the quantiles of a Beta(0.6, 0.6) distribution (arXiv 2407.12173). */
 import type { Schedule } from '../sampling-types.ts'
+import { roundHalfEven } from './shared/rounding.ts'
 
 const SHAPE = 0.6
-
-/** Half a unit goes to the even neighbour, as NumPy's rint. */
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value)
-  const rest = value - floor
-  if (rest !== 0.5) return Math.round(value)
-  return floor % 2 === 0 ? floor : floor + 1
-}
 
 const COEFFICIENTS = [
   0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,

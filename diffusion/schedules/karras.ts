@@ -3,10 +3,10 @@ import type { Schedule } from '../sampling-types.ts'
 
 const RHO = 7
 
-/** `count` sigmas from `highest` to `lowest`, both included. */
-export const karrasLevels = (highest: number, lowest: number, count: number): number[] => {
-  const [top, bottom] = [highest ** (1 / RHO), lowest ** (1 / RHO)]
-  return Array.from({ length: count }, (_, i) => (top + (count === 1 ? 0 : (i / (count - 1)) * (bottom - top))) ** RHO)
+/** `count` sigmas from `highest` to `lowest`, both included, evenly spaced in sigma^(1/rho). */
+export const karrasLevels = (highest: number, lowest: number, count: number, rho = RHO): number[] => {
+  const [top, bottom] = [highest ** (1 / rho), lowest ** (1 / rho)]
+  return Array.from({ length: count }, (_, i) => (top + (count === 1 ? 0 : (i / (count - 1)) * (bottom - top))) ** rho)
 }
 
 const karras: Schedule = {

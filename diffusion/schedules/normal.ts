@@ -1,9 +1,6 @@
 /** The 'normal' schedule: evenly spaced in the model's timestep, both ends of the training range included. */
 import type { Schedule } from '../sampling-types.ts'
-
-/** `count` values from `first` to `last`, both included. */
-const spaced = (first: number, last: number, count: number): number[] =>
-  Array.from({ length: count }, (_, i) => (count === 1 ? first : first + ((last - first) * i) / (count - 1)))
+import { spaced } from './shared/spaced.ts'
 
 const normal: Schedule = {
   name: 'normal',

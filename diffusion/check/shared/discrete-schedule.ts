@@ -10,7 +10,9 @@ import heun from '../../samplers/heun.ts'
 import uniPc from '../../samplers/uni-pc-bh2.ts'
 import type { Sampler } from '../../sampling-types.ts'
 import { karrasLevels } from '../../schedules/karras.ts'
-import { roundHalfEven, spaced, twiceAfterFirst, type ReferenceSchedule } from './reference-schedule.ts'
+import { roundHalfEven } from '../../schedules/shared/rounding.ts'
+import { spaced } from '../../schedules/shared/spaced.ts'
+import { twiceAfterFirst, type ReferenceSchedule } from './reference-schedule.ts'
 
 /** Stands for the 0 that the last cumulative product is without any signal left: sigma stays finite, and vanishes in float32. */
 const NO_SIGNAL = 1e-20

@@ -10,7 +10,8 @@ import { flowSnr } from '../../samplers/shared/snr.ts'
 import uniPc from '../../samplers/uni-pc-bh2.ts'
 import type { Sampler } from '../../sampling-types.ts'
 import { karrasLevels } from '../../schedules/karras.ts'
-import { spaced, twiceAfterFirst, type ReferenceSchedule } from './reference-schedule.ts'
+import { spaced } from '../../schedules/shared/spaced.ts'
+import { twiceAfterFirst, type ReferenceSchedule } from './reference-schedule.ts'
 
 /** What differs between the flow schedulers. */
 type FlowRun = Pick<ReferenceSchedule, 'timesteps' | 'sampler'> & { readonly sigmas: readonly number[] }

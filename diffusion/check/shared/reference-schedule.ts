@@ -19,17 +19,6 @@ export interface ReferenceSchedule {
   readonly alphas: Float64Array | null
 }
 
-/** `count` values from `first` to `last`, both included. */
-export const spaced = (first: number, last: number, count: number): number[] =>
-  Array.from({ length: count }, (_, i) => first + ((last - first) * i) / Math.max(1, count - 1))
-
 /** The middle of a step of Heun's method is a step of the scheduler: all but the first value are listed twice. */
 export const twiceAfterFirst = (values: readonly number[]): number[] =>
   values.flatMap((value, i) => (i === 0 ? [value] : [value, value]))
-
-/** Half a unit goes to the even neighbour, as NumPy rounds. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value)
-  if (value - floor !== 0.5) return Math.round(value)
-  return floor % 2 === 0 ? floor : floor + 1
-}

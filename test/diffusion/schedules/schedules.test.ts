@@ -11,8 +11,18 @@ const sigmasOf = (name: string, steps: number, shift: number, denoise = 1) =>
 const near = (values: readonly number[], digits = 6): unknown[] =>
   values.map((value): unknown => expect.closeTo(value, digits))
 
-it('the folder holds the five schedules under their names', () => {
-  expect([...schedules.keys()].sort()).toEqual(['beta', 'karras', 'normal', 'sgm_uniform', 'simple'])
+it('the folder holds the schedules under their names', () => {
+  const known = [
+    'beta',
+    'ddim_uniform',
+    'exponential',
+    'karras',
+    'kl_optimal',
+    'linear_quadratic',
+    'normal',
+    'sgm_uniform',
+  ]
+  expect([...schedules.keys()]).toEqual(expect.arrayContaining([...known, 'simple']))
 })
 
 describe('values', () => {
@@ -44,6 +54,39 @@ describe('values', () => {
     const gaps = roots.slice(1).map((root, i) => root - roots[i]!)
     expect(gaps).toEqual(near([gaps[0]!, gaps[0]!, gaps[0]!, gaps[0]!]))
     expect([sigmas[0], sigmas[4]]).toEqual(near([1, 0.001], 9))
+  })
+
+  it('exponential halves as often in each step', () => {
+    const sigmas = sigmasOf('exponential', 4, 1)
+    expect(sigmas).toEqual(near([1, 0.1, 0.01, 0.001, 0]))
+  })
+
+  it('ddim_uniform begins at the second level and may be longer than asked', () => {
+    expect(sigmasOf('ddim_uniform', 4, 1)).toEqual(near([0.752, 0.502, 0.252, 0.002, 0]))
+    expect(sigmasOf('ddim_uniform', 30, 1)).toHaveLength(32)
+  })
+
+  it('linear_quadratic removes a fortieth of the noise in the first half of the steps', () => {
+    // Mochi's schedule for 8 steps: i 0.025 / 4, then the parabola that meets it with its slope and ends at 1.
+    const sigmas = sigmasOf('linear_quadratic', 8, 1)
+    expect(sigmas.slice(0, 5)).toEqual(near([1, 0.99375, 0.9875, 0.98125, 0.975]))
+    expect(sigmas.at(-1)).toBe(0)
+    const [before, after] = [sigmas[4]! - sigmas[5]!, sigmas[5]! - sigmas[6]!]
+    expect(sigmas[6]! - sigmas[7]! - after).toBeCloseTo(after - before, 6)
+    expect(sigmasOf('linear_quadratic', 1, 3)).toEqual([1, 0])
+  })
+
+  it('kl_optimal is even in the arc tangent', () => {
+    const angles = sigmasOf('kl_optimal', 5, 1).slice(0, -1).map(Math.atan)
+    const gap = (Math.atan(0.001) - Math.PI / 4) / 4
+    expect(angles).toEqual(near([0, 1, 2, 3, 4].map((i) => Math.PI / 4 + i * gap)))
+    expect(sigmasOf('kl_optimal', 1, 1)).toEqual([1, 0])
+  })
+
+  it('samplers of half steps leave out the last level above 0', () => {
+    const plain = runSigmas(schedules.get('simple')!, 5, 1, flow(1))
+    const skipping = runSigmas(schedules.get('simple')!, 4, 1, flow(1), { skipsPenultimate: true })
+    expect(skipping).toEqual([...plain.slice(0, 4), 0])
   })
 
   it('beta takes the levels that the quantiles of SciPy round to, each once', () => {
@@ -85,6 +128,7 @@ it('every schedule falls strictly from at most the highest level to 0, in at mos
       expect(sigmas.at(-1)).toBe(0)
       expect(sigmas[0]).toBeLessThanOrEqual(1)
       expect(sigmas.every((sigma, i) => i === 0 || sigma < sigmas[i - 1]!)).toBe(true)
+      if (name === 'ddim_uniform') return
       expect(sigmas.length).toBeLessThanOrEqual(count + 1)
       if (count <= 100 && share === 1 && name !== 'beta') expect(sigmas).toHaveLength(count + 1)
     }),
