@@ -44,7 +44,11 @@ function context(): RunContext {
   const report: Reporter = { progress() {}, preview() {}, cacheRows() {}, sampled() {}, warn() {} }
   const files: Files = { resolve: refuse('a file'), save: refuse('a place for a file') }
   const models = { checkpoint: refuse('a checkpoint'), diffusionModel: refuse('a model') }
-  return { nodeId: 'bench', signal: new AbortController().signal, report, files, models, metadata: false }
+  const graph = (): never => {
+    throw new Error('bench: a node wants to expand, which the bench does not offer')
+  }
+  const { signal } = new AbortController()
+  return { nodeId: 'bench', signal, report, files, models, metadata: false, undeclared: {}, graph }
 }
 
 /** Runs a node on values and links; gives its outputs by port name, the first of each. */

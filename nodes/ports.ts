@@ -3,6 +3,7 @@ import type { CacheConfiguration } from '../diffusion/caching/contract.ts'
 import type { CacheReport } from '../diffusion/caching/report-types.ts'
 import type { Autoencoder, Conditioning, DiffusionModel, TextEncoders } from '../diffusion/families/contract.ts'
 import type { Tensor } from '../diffusion/tensor.ts'
+import type { DynamicGraph, Link } from './define.ts'
 import type { Spec } from './spec.ts'
 
 /** Latents to work on: samples f32 [B, C, h, w] (video: [B, C, F, h, w]), already in the sampler's scale. */
@@ -10,8 +11,10 @@ export interface Latent {
   readonly samples: Tensor
 }
 
-/** Port name to the immutable value on its links. */
+/** Port name to the immutable value on its links. Packs add their own with `declare module`. */
 export interface PortTypes {
+  /** Anything: fits every port on either side. */
+  '*': unknown
   MODEL: DiffusionModel
   CLIP: TextEncoders
   VAE: Autoencoder
@@ -61,9 +64,45 @@ export function port<P extends PortName>(
   }
 }
 
-/** An input that the engine fills: the API prompt, what goes into picture metadata, or the node's id. */
+/** An input that a link or a literal of any kind can fill; `names` are the ports it takes, '*' for all. */
+export function anyOf<P extends PortName>(names: P | readonly P[], o?: PortOptions): Spec<PortTypes[P]>
+export function anyOf<P extends PortName>(
+  names: P | readonly P[],
+  o: PortOptions & { readonly optional: true },
+): Spec<PortTypes[P] | undefined>
+export function anyOf<P extends PortName>(
+  names: P | readonly P[],
+  o: PortOptions & { readonly optional?: boolean } = {},
+): Spec<PortTypes[P] | undefined> {
+  return {
+    type: [names].flat().join(','),
+    required: !o.optional,
+    linkOnly: false,
+    hidden: false,
+    options: () => (o.help === undefined ? {} : { tooltip: o.help }),
+    // What a literal must be is for the node's own `validate` to say.
+    parse: (value) => ({ ok: true, value: value as PortTypes[P] }),
+  }
+}
+
+/** The same input, but `run` receives the link, not its value: for nodes that copy parts of the graph. */
+export const rawLink = <T>(spec: Spec<T>): Spec<Link | (undefined extends T ? undefined : never)> => ({
+  type: spec.type,
+  required: spec.required,
+  linkOnly: true,
+  hidden: false,
+  rawLink: true,
+  options: (lists) => ({ ...spec.options(lists), rawLink: true }),
+  parse: () => ({
+    ok: false,
+    fault: { type: 'required_input_missing', message: 'Required input is missing', details: 'expected a link' },
+  }),
+})
+
+/** An input that the engine fills: the API prompt, the graph as it runs, what goes into picture metadata, or the node's id. */
 export interface HiddenTypes {
   PROMPT: unknown
+  DYNPROMPT: DynamicGraph
   EXTRA_PNGINFO: Readonly<Record<string, unknown>> | undefined
   UNIQUE_ID: string
 }

@@ -25,8 +25,12 @@ export interface Spec<T> {
   readonly required: boolean
   /** True when only a link can fill it (ports); false for widgets, which a link may also fill. */
   readonly linkOnly: boolean
-  /** Filled by the engine, never by the user: 'PROMPT', 'EXTRA_PNGINFO', 'UNIQUE_ID'. */
+  /** Filled by the engine, never by the user: 'PROMPT', 'DYNPROMPT', 'EXTRA_PNGINFO', 'UNIQUE_ID'. */
   readonly hidden: boolean
+  /** What is linked here runs only once the node's `needs` has named this input. */
+  readonly lazy?: boolean
+  /** `run` receives the link itself, not what came over it. */
+  readonly rawLink?: boolean
   options(lists: Lists): SpecOptions
   /** Checks a literal; `lists` resolves choices that come from folders. */
   parse(value: unknown, lists: Lists): Parsed<T>
@@ -246,3 +250,10 @@ export function file(folder: string, o: Help & { readonly upload?: boolean } = {
     },
   }
 }
+
+/** The same input, filled only when the node's `needs` asks for it; a link that is never asked for arrives as nothing. */
+export const lazy = <T>(spec: Spec<T>): Spec<T | undefined> => ({
+  ...spec,
+  lazy: true,
+  options: (lists) => ({ ...spec.options(lists), lazy: true }),
+})

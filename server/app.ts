@@ -6,13 +6,13 @@ import type { Duplex } from 'node:stream'
 import express from 'express'
 import { WebSocketServer } from 'ws'
 import { emptyFolder, engineInit, makeFolders, PROGRAM, sweep, type Places } from './config.ts'
-import type { ObjectInfo } from './engine/protocol.ts'
+import type { CachePolicy, ObjectInfo } from './engine/protocol.ts'
 import { Supervisor } from './engine/supervisor.ts'
 import { refusal, type GuardOptions } from './guard/guard.ts'
 import type { Context } from './http/context.ts'
 import { routes } from './http/router.ts'
 import { answerErrors, client, guard, headers } from './http/web.ts'
-import { Dispatcher } from './queue/dispatcher.ts'
+import { DELTAS, Dispatcher } from './queue/dispatcher.ts'
 import { SqliteQueue } from './queue/sqlite.ts'
 import { Hub } from './socket/hub.ts'
 import { openDatabase } from './store/database.ts'
@@ -32,6 +32,7 @@ export interface AppOptions {
   /** Bytes. */
   readonly maxUpload: number
   readonly maxQueue: number
+  readonly cache: CachePolicy
   readonly onNotice: (message: string) => void
 }
 
@@ -113,7 +114,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     onNotice(`the database was damaged: it is now ${quarantined}, and a new one is in its place`)
   await Promise.all([emptyFolder(places.folders.temp), sweep(places.folders.output), sweep(places.folders.input)])
 
-  const flags = { supports_preview_metadata: true, max_upload_size: options.maxUpload }
+  const flags = { supports_preview_metadata: true, [DELTAS]: true, assets: false, max_upload_size: options.maxUpload }
   const hub = new Hub(flags)
   const history = new History(database)
   const queue = new SqliteQueue(database)
@@ -129,7 +130,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     throw error
   }
   const engine: Supervisor = new Supervisor({
-    init: engineInit(places, options),
+    init: engineInit(places, { ...options, markFile: `${places.database}.running` }),
     grace: options.grace,
     onEvents: (promptId, events) => dispatcher.receive(promptId, events),
     onNotice,

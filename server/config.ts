@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type { EngineInit } from './engine/protocol.ts'
+import type { CachePolicy, EngineInit } from './engine/protocol.ts'
 import type { DataFolders } from './http/context.ts'
 import { UNFINISHED } from './store/write.ts'
 
@@ -74,7 +74,29 @@ export async function emptyFolder(folder: string): Promise<void> {
   await Promise.all(names.map((name) => rm(join(folder, name), { recursive: true, force: true })))
 }
 
+/** Options that choose what the engine keeps between prompts; ComfyUI's names. */
+export interface CacheOptions {
+  readonly cacheNone?: boolean
+  readonly cacheLru?: number
+  /** Gigabytes. */
+  readonly cacheRam?: number
+}
+
+/** Of several the most frugal; 0 for a number means classic, as with ComfyUI. */
+export function cachePolicyOf({ cacheNone, cacheLru = 0, cacheRam = 0 }: CacheOptions): CachePolicy {
+  if (cacheNone) return { kind: 'none' }
+  if (cacheLru > 0) return { kind: 'lru', size: cacheLru }
+  return cacheRam > 0 ? { kind: 'memory', gigabytes: cacheRam } : { kind: 'classic' }
+}
+
+interface EngineOptions {
+  readonly metadata: boolean
+  readonly previewSize: number
+  readonly cache?: CachePolicy
+  readonly markFile?: string
+}
+
 export const engineInit = (
   { folders, modelDirs, nodeDirs }: Places,
-  { metadata, previewSize }: { readonly metadata: boolean; readonly previewSize: number },
-): EngineInit => ({ folders, modelDirs, nodeDirs, metadata, previewSize })
+  { metadata, previewSize, cache = { kind: 'classic' }, markFile }: EngineOptions,
+): EngineInit => ({ folders, modelDirs, nodeDirs, metadata, previewSize, cache, markFile: markFile ?? null })

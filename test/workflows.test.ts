@@ -82,7 +82,7 @@ describe('shipped workflows', () => {
 
   it.each(names)('%s is a valid prompt', async (name) => {
     const saved: unknown = JSON.parse(await readFile(join(FOLDER, name), 'utf8'))
-    const checked = validate(toPrompt(saved, describeAll(registry, lists)), null, registry, lists)
+    const checked = await validate(toPrompt(saved, describeAll(registry, lists)), null, registry, lists)
     expect(checked.ok ? null : checked.error).toBeNull()
     expect(checked.nodeErrors).toEqual({})
   })

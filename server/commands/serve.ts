@@ -1,9 +1,9 @@
 /** heddle serve: starts the server, prints its address, and ends cleanly when asked to. */
 import { startApp } from '../app.ts'
-import { missingDirs, placesOf, type PlaceOptions } from '../config.ts'
+import { cachePolicyOf, missingDirs, placesOf, type CacheOptions, type PlaceOptions } from '../config.ts'
 import { isLoopback } from '../guard/guard.ts'
 
-export interface ServeOptions extends PlaceOptions {
+export interface ServeOptions extends PlaceOptions, CacheOptions {
   readonly host: string
   /** True for `--listen` without an address. */
   readonly listen?: string | true
@@ -61,6 +61,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     grace: options.grace * 1000,
     maxUpload: options.maxUploadSize * 1_000_000,
     maxQueue: options.maxQueue,
+    cache: cachePolicyOf(options),
     onNotice: (message) => process.stderr.write(`heddle: ${message}\n`),
   }).catch((error: unknown) => {
     throw explained(error, host, options.port)

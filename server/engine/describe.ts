@@ -25,7 +25,9 @@ export function describeNode(node: RegisteredNode, lists: Lists): ClassInfo {
     input: { required: {}, ...input },
     input_order: { required: [], ...order },
     output: node.outputTypes,
-    output_is_list: node.outputNames.map(() => false),
+    output_is_list: node.outputNames.map(
+      (name) => (definition.listOutputs as readonly string[] | undefined)?.includes(name) ?? false,
+    ),
     output_name: node.outputNames,
     name: definition.type,
     display_name: definition.title ?? definition.type,
@@ -33,6 +35,7 @@ export function describeNode(node: RegisteredNode, lists: Lists): ClassInfo {
     python_module: node.module,
     category: definition.category,
     output_node: definition.isOutput ?? false,
+    is_input_list: definition.inputIsList ?? false,
   }
 }
 

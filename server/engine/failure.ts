@@ -53,7 +53,7 @@ function currentInputs(site: CallSite | null): Record<string, (string | number)[
   try {
     const calls = callsOf(site)
     const visible = site.registered.inputs.filter(([, spec]) => !spec.hidden).map(([name]) => name)
-    return Object.fromEntries(visible.map((name) => [name, calls.map((values) => show(values[name]))]))
+    return Object.fromEntries(visible.map((name) => [name, calls.map(({ values }) => show(values[name]))]))
   } catch {
     return {}
   }
@@ -73,6 +73,32 @@ export function errorEvent(place: Place, error: unknown, site: CallSite | null):
     current_outputs: place.executed,
     timestamp: Date.now(),
   }
+}
+
+/** Data of the `execution_error` that tells of a block: the run goes on, so it has no time. */
+export const blockedEvent = (id: string, type: string, executed: readonly string[], message: string) => ({
+  node_id: id,
+  node_type: type,
+  executed,
+  exception_message: `Execution Blocked: ${message}`,
+  exception_type: 'ExecutionBlocked',
+  traceback: [],
+  current_inputs: [],
+  current_outputs: [],
+})
+
+/** What ended the run, and at which node; nodes above that node have not run. */
+export class Stopped extends Error {
+  readonly nodeId: string
+  constructor(nodeId: string, cause: unknown) {
+    super('stopped', { cause })
+    this.nodeId = nodeId
+  }
+}
+
+/** Nodes wait for each other, which only shows while they run: lazy inputs and added nodes can make such a ring. */
+export class DependencyCycleError extends Error {
+  override readonly name = 'graph.DependencyCycleError'
 }
 
 /** Data of `execution_interrupted`, without the prompt's id. */

@@ -1,10 +1,12 @@
 /** The engine child: validates and runs prompts for the server process that forked it, and ends when that process is gone. */
 import { describeAll } from './describe.ts'
-import { execute, type Engine } from './execute.ts'
+import type { Engine } from './engine.ts'
+import { execute } from './execute.ts'
 import { ConfinedFiles } from './files.ts'
 import { Memo } from './memo.ts'
 import { ModelStore } from './models.ts'
 import { Outbox } from './outbox.ts'
+import { Pace } from './pace.ts'
 import type { EngineInit, FromEngine, RunJob, ToEngine } from './protocol.ts'
 import { loadRegistry } from './registry.ts'
 import { validate } from './validate.ts'
@@ -19,7 +21,7 @@ let freeLater = { models: false, memory: false }
 
 async function start(init: EngineInit): Promise<void> {
   const registry = await loadRegistry(init.nodeDirs)
-  const memo = new Memo()
+  const memo = new Memo(init.cache)
   engine = {
     registry,
     memo,
@@ -28,6 +30,7 @@ async function start(init: EngineInit): Promise<void> {
     lists: (folder) => listFiles(init.modelDirs, init.folders.input, folder),
     metadata: init.metadata,
     previewSize: init.previewSize,
+    pace: new Pace(init.markFile),
   }
   post({ kind: 'ready', nodes: registry.nodes.size, problems: [...registry.problems] })
 }
@@ -45,11 +48,10 @@ async function run(job: RunJob): Promise<void> {
   running = { promptId: job.promptId, abort }
   const outbox = new Outbox(job.promptId, post)
   const outcome = await execute(engine, job, outbox, abort.signal)
-  outbox.flush()
   running = null
   free(freeLater)
   freeLater = { models: false, memory: false }
-  post({ kind: 'done', promptId: job.promptId, outcome })
+  post({ kind: 'done', promptId: job.promptId, outcome, events: outbox.take() })
 }
 
 /** Folder listings are read once per question, however many nodes ask for them. */
@@ -65,9 +67,9 @@ function withFreshLists<T>(answer: (lists: Engine['lists'], engine: Engine) => T
   return answer(cached, engine)
 }
 
-function reply(id: number, answer: () => unknown): void {
+async function reply(id: number, answer: () => unknown): Promise<void> {
   try {
-    post({ kind: 'answer', id, value: answer() })
+    post({ kind: 'answer', id, value: await answer() })
   } catch (error) {
     post({ kind: 'answer', id, value: null, error: error instanceof Error ? error.message : String(error) })
   }
@@ -79,10 +81,10 @@ function receive(message: ToEngine): void {
       void start(message.init)
       return
     case 'objectInfo':
-      reply(message.id, () => withFreshLists((lists, { registry }) => describeAll(registry, lists)))
+      void reply(message.id, () => withFreshLists((lists, { registry }) => describeAll(registry, lists)))
       return
     case 'validate':
-      reply(message.id, () =>
+      void reply(message.id, () =>
         withFreshLists((lists, { registry }) => validate(message.prompt, message.targets, registry, lists)),
       )
       return

@@ -1,92 +1,112 @@
-/** The node memo: results by a Merkle-style key, so that one hash per node stands for everything above it. */
-import { createHash, randomUUID } from 'node:crypto'
-import type { Files } from '../../nodes/define.ts'
-import type { Prompt, PromptNode } from './protocol.ts'
-import type { RegisteredNode, Registry } from './registry.ts'
-import { asLink, unwrap } from './shape.ts'
+/** The node memo: results of earlier runs by key, kept for as long as the chosen policy says. */
+import { freemem } from 'node:os'
+import type { Shown } from '../../nodes/define.ts'
+import { bytesOf } from './bytes.ts'
+import type { CachePolicy } from './protocol.ts'
 
 /** What a node gave: per output slot the list of its values, and what clients are shown. */
 export interface Result {
   readonly outputs: readonly (readonly unknown[])[]
-  readonly ui: Readonly<Record<string, readonly unknown[]>> | undefined
+  readonly ui: Shown | undefined
 }
 
-/** Classic policy: keeps exactly what the current prompt uses. Failed nodes are never put in. */
+interface Entry {
+  readonly result: Result
+  /** The node of the posted prompt whose expansion made it; null for a node of the prompt itself. */
+  readonly under: string | null
+  /** The prompt that used it last. */
+  generation: number
+}
+
+/** With every prompt that does not use it, a result counts as this much larger when memory is short. */
+const AGING = 1.3
+const GIGABYTE = 2 ** 30
+
+/** Failed nodes are never put in. A prompt is between `begin` and `end`. */
 export class Memo {
-  readonly #results = new Map<string, Result>()
+  readonly #policy: CachePolicy
+  readonly #freeMemory: () => number
+  readonly #entries = new Map<string, Entry>()
+  #generation = 0
+
+  constructor(policy: CachePolicy = { kind: 'classic' }, freeMemory: () => number = freemem) {
+    this.#policy = policy
+    this.#freeMemory = freeMemory
+  }
 
   get(key: string): Result | undefined {
-    return this.#results.get(key)
+    const entry = this.#policy.kind === 'none' ? undefined : this.#entries.get(key)
+    if (entry) entry.generation = this.#generation
+    return entry?.result
   }
-  set(key: string, result: Result): void {
-    this.#results.set(key, result)
+
+  set(key: string, result: Result, under: string | null = null): void {
+    this.#entries.set(key, { result, under, generation: this.#generation })
   }
-  /** Drops every result whose key is not in `keys`. */
-  keepOnly(keys: ReadonlySet<string>): void {
-    for (const key of this.#results.keys()) if (!keys.has(key)) this.#results.delete(key)
+
+  /** A prompt starts: `keys` are those of its nodes, `hasNode` tells whether an id is in it. Drops what the policy does not keep. */
+  begin(keys: Iterable<string>, hasNode: (id: string) => boolean): void {
+    this.#generation++
+    for (const key of keys) {
+      const entry = this.#entries.get(key)
+      if (entry) entry.generation = this.#generation
+    }
+    const policy = this.#policy
+    if (policy.kind === 'classic')
+      this.#drop(({ generation, under }) => generation < this.#generation && (under === null || !hasNode(under)))
+    if (policy.kind === 'lru') this.#dropOldest(policy.size)
+    if (policy.kind === 'none') this.clear()
+    if (policy.kind === 'memory') this.#makeRoom(policy.gigabytes * GIGABYTE)
   }
+
+  /** A prompt has ended; `ran` are its own nodes that ran. Results of their expansions that this run did not use go. */
+  end(ran: ReadonlySet<string>): void {
+    const policy = this.#policy
+    if (policy.kind === 'classic')
+      this.#drop(({ generation, under }) => generation < this.#generation && under !== null && ran.has(under))
+    if (policy.kind === 'lru') this.#dropOldest(policy.size)
+    if (policy.kind === 'none') this.clear()
+    if (policy.kind === 'memory') this.#makeRoom(policy.gigabytes * GIGABYTE)
+  }
+
   /** Whether some result has this very value among its outputs. */
   holds(value: unknown): boolean {
-    for (const { outputs } of this.#results.values()) if (outputs.some((list) => list.includes(value))) return true
+    for (const { result } of this.#entries.values())
+      if (result.outputs.some((list) => list.includes(value))) return true
     return false
   }
+
   clear(): void {
-    this.#results.clear()
+    this.#entries.clear()
   }
-}
 
-/** Literals with sorted keys; big integers and texts cannot be mistaken for each other. */
-function canonical(value: unknown): string {
-  if (typeof value === 'bigint') return `${value}n`
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (typeof value === 'object' && value !== null) {
-    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-    return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${canonical(one)}`).join(',')}}`
+  #drop(unwanted: (entry: Entry) => boolean): void {
+    for (const [key, entry] of this.#entries) if (unwanted(entry)) this.#entries.delete(key)
   }
-  return value === undefined ? 'undefined' : JSON.stringify(value)
-}
 
-/** The node's own fingerprint over its literals. NaN, or an exception, means: run it every time. */
-async function fingerprintOf(node: PromptNode, registered: RegisteredNode, files: Files): Promise<string> {
-  const { definition } = registered
-  if (!definition.fingerprint) return ''
-  const literals = Object.entries(node.inputs).filter(([name, value]) => registered.spec(name) && !asLink(value))
-  const values = Object.fromEntries(literals.map(([name, value]) => [name, unwrap(value)]))
-  try {
-    const print = await definition.fingerprint(values as never, files)
-    return Number.isNaN(print) ? randomUUID() : String(print)
-  } catch {
-    return randomUUID()
+  /** Beyond `size` results those of the oldest prompts go, but never those of the current one. */
+  #dropOldest(size: number): void {
+    if (this.#entries.size <= size) return
+    const older = [...this.#entries].filter(([, { generation }]) => generation < this.#generation)
+    older.sort(([, a], [, b]) => a.generation - b.generation)
+    for (const [key] of older.slice(0, this.#entries.size - size)) this.#entries.delete(key)
   }
-}
 
-/** Declared inputs as text: literals, and for links the parent's key with the slot. Undeclared inputs do not reach the node. */
-function inputsText(node: PromptNode, registered: RegisteredNode, keys: ReadonlyMap<string, string>): string {
-  const parts: string[] = []
-  for (const [name] of registered.inputs) {
-    const value = node.inputs[name]
-    if (value === undefined) continue
-    const link = asLink(value)
-    parts.push(`${name}=${link ? `@${keys.get(link.from) ?? ''}.${link.slot}` : canonical(value)}`)
+  /** While less than `wanted` bytes are free, the largest results go, older ones counting as larger; never the current prompt's. */
+  #makeRoom(wanted: number): void {
+    let missing = wanted - this.#freeMemory()
+    if (missing <= 0) return
+    const weighed = [...this.#entries]
+      .filter(([, { generation }]) => generation < this.#generation)
+      .map(([key, { result, generation }]) => {
+        const bytes = bytesOf(result.outputs)
+        return { key, bytes, weight: bytes * AGING ** (this.#generation - generation) }
+      })
+      .sort((a, b) => b.weight - a.weight)
+    for (const { key, bytes } of weighed) {
+      if (missing <= 0) return
+      this.#entries.delete(key)
+      missing -= bytes
+    }
   }
-  return parts.join('\n')
-}
-
-/** Keys of all nodes in `order` (parents first). Equal keys mean equal results, whatever the node ids. */
-export async function keysOf(
-  prompt: Prompt,
-  order: readonly string[],
-  registry: Registry,
-  files: Files,
-): Promise<Map<string, string>> {
-  const keys = new Map<string, string>()
-  for (const id of order) {
-    const node = prompt[id]!
-    const registered = registry.nodes.get(node.class_type)!
-    const ownId = registered.inputs.some(([, spec]) => spec.type === 'UNIQUE_ID') ? id : ''
-    const print = registered.definition.fingerprint ? await fingerprintOf(node, registered, files) : ''
-    const text = [node.class_type, ownId, print, inputsText(node, registered, keys)].join('\0')
-    keys.set(id, createHash('sha256').update(text).digest('base64'))
-  }
-  return keys
 }

@@ -4,9 +4,14 @@ import type { EngineEvent, FromEngine } from './protocol.ts'
 /** What the executor reports to. */
 export interface Emitter {
   emit(event: EngineEvent): void
-  /** Hands everything over now: done before node code runs, so that a crash can be traced to its node. */
+  /** Hands everything over now. */
   flush(): void
+  /** Whether that was last done a while ago. */
+  readonly isStale: boolean
 }
+
+/** Milliseconds that an event may wait while node code runs. */
+const STALE = 2
 
 /** Gathers the events of one run and posts them in batches. */
 export class Outbox implements Emitter {
@@ -14,6 +19,7 @@ export class Outbox implements Emitter {
   readonly #post: (message: FromEngine) => void
   #events: EngineEvent[] = []
   #scheduled: NodeJS.Immediate | null = null
+  #flushed = performance.now()
 
   constructor(promptId: string, post: (message: FromEngine) => void) {
     this.#promptId = promptId
@@ -26,11 +32,21 @@ export class Outbox implements Emitter {
   }
 
   flush(): void {
+    const events = this.take()
+    if (events.length > 0) this.#post({ kind: 'events', promptId: this.#promptId, events })
+  }
+
+  get isStale(): boolean {
+    return performance.now() - this.#flushed > STALE
+  }
+
+  /** What has not been handed over yet. */
+  take(): EngineEvent[] {
     if (this.#scheduled) clearImmediate(this.#scheduled)
     this.#scheduled = null
-    if (this.#events.length === 0) return
+    this.#flushed = performance.now()
     const events = this.#events
     this.#events = []
-    this.#post({ kind: 'events', promptId: this.#promptId, events })
+    return events
   }
 }

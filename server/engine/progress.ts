@@ -1,65 +1,49 @@
-/** progress_state: which nodes were touched and how far each is, without sending quadratic amounts of it. */
+/** progress_state as deltas: which nodes were touched since the last report, and how far each is. */
+import type { LiveGraph } from './graph.ts'
 import type { Emitter } from './outbox.ts'
 
-interface NodeState {
-  value: number
-  max: number
-  state: 'running' | 'finished'
+export interface NodeState {
+  readonly value: number
+  readonly max: number
+  readonly state: 'running' | 'finished'
 }
 
-/** Runs that touched more nodes than this send the state at most every INTERVAL ms (large ones less often), and once at the end. */
-const SMALL = 50
-const INTERVAL = 100
-
-/** Names of a node in events. Without expanded graphs all of them are the node itself. */
-export const namesOf = (id: string) => ({ display_node_id: id, parent_node_id: null, real_node_id: id })
-
+/** Gathers what changes; the server makes ComfyUI's whole states of it for clients that do not know deltas. */
 export class ProgressBoard {
   readonly #promptId: string
+  readonly #graph: LiveGraph
   readonly #emitter: Emitter
-  readonly #nodes = new Map<string, NodeState>()
-  #sent = 0
-  #unsent = false
+  readonly #changed = new Map<string, NodeState>()
+  /** Most recent `max` of nodes that reported one. */
+  readonly #max = new Map<string, number>()
 
-  constructor(promptId: string, emitter: Emitter) {
+  constructor(promptId: string, graph: LiveGraph, emitter: Emitter) {
     this.#promptId = promptId
+    this.#graph = graph
     this.#emitter = emitter
   }
 
   start(id: string): void {
-    this.#nodes.set(id, { value: 0, max: 1, state: 'running' })
-    this.#publish()
+    this.#changed.set(id, { value: 0, max: 1, state: 'running' })
   }
 
   advance(id: string, value: number, max: number): void {
-    this.#nodes.set(id, { value, max, state: 'running' })
-    this.#publish()
+    this.#max.set(id, max)
+    this.#changed.set(id, { value, max, state: 'running' })
   }
 
   finish(id: string): void {
-    const max = this.#nodes.get(id)?.max ?? 1
-    this.#nodes.set(id, { value: max, max, state: 'finished' })
-    this.#publish()
+    const max = this.#max.get(id) ?? 1
+    this.#changed.set(id, { value: max, max, state: 'finished' })
   }
 
-  /** Sends what was held back. */
-  close(): void {
-    if (this.#unsent) this.#send()
-  }
-
-  #publish(): void {
-    if (this.#nodes.size <= SMALL || Date.now() - this.#sent >= Math.max(INTERVAL, this.#nodes.size / 5)) this.#send()
-    else this.#unsent = true
-  }
-
-  #send(): void {
-    this.#sent = Date.now()
-    this.#unsent = false
+  /** Reports what changed since the last time, if anything did. */
+  publish(): void {
+    if (this.#changed.size === 0) return
     const prompt_id = this.#promptId
-    const nodes = [...this.#nodes].map(([node_id, state]) => [
-      node_id,
-      { ...state, node_id, prompt_id, ...namesOf(node_id) },
-    ])
-    this.#emitter.emit({ type: 'progress_state', data: { prompt_id, nodes: Object.fromEntries(nodes) as object } })
+    const nodes: Record<string, unknown> = {}
+    for (const [id, state] of this.#changed) nodes[id] = { ...state, prompt_id, ...this.#graph.namesOf(id) }
+    this.#changed.clear()
+    this.#emitter.emit({ type: 'progress_state', data: { prompt_id, nodes } })
   }
 }

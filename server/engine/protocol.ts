@@ -1,5 +1,6 @@
 /** What the server process and the engine child say to each other; every message is plain data, sent in order. */
 import { z } from 'zod'
+import type { NodeNames } from './graph.ts'
 
 /** One node of an API prompt after the body has been looked at: links are `[node id, slot]`. */
 export interface PromptNode {
@@ -45,6 +46,13 @@ export interface ClassInfo {
   readonly [key: string]: unknown
 }
 
+/** Which results are kept: those of the current prompt, also up to `size` older ones, none, or all while this much memory is free. */
+export type CachePolicy =
+  | { readonly kind: 'classic' }
+  | { readonly kind: 'lru'; readonly size: number }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'memory'; readonly gigabytes: number }
+
 /** Where an engine finds its files and nodes; sent once, as the first message. */
 export interface EngineInit {
   /** Absolute paths. */
@@ -54,6 +62,9 @@ export interface EngineInit {
   readonly metadata: boolean
   /** Longest side of preview pictures in pixels; 0 sends none. */
   readonly previewSize: number
+  readonly cache: CachePolicy
+  /** Where the engine writes down which node runs, for when it dies over it; null for nowhere. */
+  readonly markFile: string | null
 }
 
 /** A prompt to run. */
@@ -86,7 +97,7 @@ export interface TextEvent {
 /** A preview picture, JPEG or PNG bytes. */
 export interface PreviewEvent {
   readonly type: 'preview'
-  readonly nodeId: string
+  readonly names: NodeNames
   readonly mime: 'image/jpeg' | 'image/png'
   readonly bytes: Uint8Array
 }
@@ -96,15 +107,18 @@ export type EngineEvent = TextEvent | PreviewEvent
 export type Outcome = 'success' | 'error' | 'interrupted'
 
 /** Messages from the child, checked at the door: a pack that calls process.send itself must not confuse the server. */
+const Events = z.array(z.custom<EngineEvent>((event) => typeof (event as { type?: unknown } | null)?.type === 'string'))
 export const FromEngine = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready'), nodes: z.number(), problems: z.array(z.string()) }),
   z.object({ kind: z.literal('answer'), id: z.number(), value: z.unknown(), error: z.string().optional() }),
+  z.object({ kind: z.literal('events'), promptId: z.string(), events: Events }),
   z.object({
-    kind: z.literal('events'),
+    kind: z.literal('done'),
     promptId: z.string(),
-    events: z.array(z.custom<EngineEvent>((event) => typeof (event as { type?: unknown } | null)?.type === 'string')),
+    outcome: z.enum(['success', 'error', 'interrupted']),
+    /** The last events, ahead of the end. */
+    events: Events,
   }),
-  z.object({ kind: z.literal('done'), promptId: z.string(), outcome: z.enum(['success', 'error', 'interrupted']) }),
 ])
 export type FromEngine = z.infer<typeof FromEngine>
 

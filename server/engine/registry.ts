@@ -18,6 +18,12 @@ export interface RegisteredNode {
   readonly outputTypes: readonly string[]
   /** Holds or uses model sessions: such nodes run one at a time, so that they share the processor in turn and times stay true. */
   readonly heavy: boolean
+  /** Has inputs that are asked for only when needed. */
+  readonly hasLazy: boolean
+  /** An output, or one that only waits: run first among those that are ready. */
+  readonly showsEarly: boolean
+  /** Two nodes of the same class and inputs do not share a result. */
+  readonly perNode: boolean
 }
 
 export interface Registry {
@@ -38,6 +44,8 @@ function register(definition: AnyNode, module: string): RegisteredNode {
   const outputs = Object.entries(definition.outputs as Record<string, string>)
   const byName = new Map(inputs)
   const ports = [...inputs.map(([, spec]) => spec.type), ...outputs.map(([, type]) => type)]
+  const heavy = ports.some((type) => HEAVY_PORTS.has(type))
+  const isAsync = definition.run.constructor.name === 'AsyncFunction'
   return {
     definition,
     module,
@@ -45,7 +53,10 @@ function register(definition: AnyNode, module: string): RegisteredNode {
     spec: (name) => byName.get(name),
     outputNames: outputs.map(([name]) => name),
     outputTypes: outputs.map(([, type]) => type),
-    heavy: ports.some((type) => HEAVY_PORTS.has(type)),
+    heavy,
+    hasLazy: inputs.some(([, spec]) => spec.lazy),
+    showsEarly: (definition.isOutput ?? false) || (!heavy && isAsync),
+    perNode: (definition.perNode ?? false) || inputs.some(([, spec]) => spec.type === 'UNIQUE_ID'),
   }
 }
 

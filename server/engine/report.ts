@@ -2,6 +2,7 @@
 import sharp from 'sharp'
 import type { CacheReport, ReportRow, SamplingPlan } from '../../diffusion/caching/report-types.ts'
 import type { Reporter } from '../../nodes/define.ts'
+import type { LiveGraph } from './graph.ts'
 import type { Emitter } from './outbox.ts'
 import type { ProgressBoard } from './progress.ts'
 
@@ -14,6 +15,7 @@ export interface ReportTarget {
   readonly promptId: string
   readonly emitter: Emitter
   readonly board: ProgressBoard
+  readonly graph: LiveGraph
   readonly signal: AbortSignal
   /** Longest side in pixels; 0 sends no previews. */
   readonly previewSize: number
@@ -100,6 +102,7 @@ export class NodeReporter implements Reporter {
     const { value, max } = this.#progress
     this.#progress.sent = true
     this.#target.board.advance(this.#nodeId, value, max)
+    this.#target.board.publish()
     this.#event('progress', { value, max })
   }
 
@@ -114,6 +117,7 @@ export class NodeReporter implements Reporter {
       .jpeg({ quality: PREVIEW_QUALITY })
       .toBuffer()
     if (this.#target.signal.aborted) return
-    this.#target.emitter.emit({ type: 'preview', nodeId: this.#nodeId, mime: 'image/jpeg', bytes })
+    const names = this.#target.graph.namesOf(this.#nodeId)
+    this.#target.emitter.emit({ type: 'preview', names, mime: 'image/jpeg', bytes })
   }
 }

@@ -20,6 +20,12 @@ export function asLink(value: unknown): Link | null {
   return { from: id, slot: fits ? slot : NaN }
 }
 
+/** The link that a value is, or null for any other value: what running nodes go by, where lists may be values too. */
+export function linkOf(value: unknown): Link | null {
+  const link = asLink(value)
+  return link && !Number.isNaN(link.slot) ? link : null
+}
+
 /** Links of a node by input name, in the order of its inputs. */
 export function linksOf(node: PromptNode): (readonly [input: string, link: Link])[] {
   const links: (readonly [string, Link])[] = []

@@ -1,6 +1,7 @@
 /** The parent's side of the engine: forks it, restarts it when it dies, and turns its messages into promises. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
+import { readMark, type Mark } from './pace.ts'
 import {
   FromEngine,
   type EngineEvent,
@@ -58,6 +59,7 @@ export class Supervisor {
   #failedStarts = 0
   #stopping = false
   #stderr = ''
+  #mark: Mark | null = null
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -103,6 +105,11 @@ export class Supervisor {
   /** Drops memoised results (`memory`) and closes models between two jobs. */
   free(what: { readonly models: boolean; readonly memory: boolean }): void {
     if (this.#child) this.#send(this.#child, { kind: 'free', ...what })
+  }
+
+  /** The node of this prompt that the last engine was running when it died, if it is known. */
+  marked(promptId: string): string | null {
+    return this.#mark?.promptId === promptId ? this.#mark.nodeId : null
   }
 
   get pid(): number | undefined {
@@ -171,7 +178,9 @@ export class Supervisor {
         if (this.#running?.promptId === message.promptId) this.#options.onEvents(message.promptId, message.events)
         return
       case 'done':
-        if (this.#running?.promptId === message.promptId) this.#end()?.resolve(message.outcome)
+        if (this.#running?.promptId !== message.promptId) return
+        this.#options.onEvents(message.promptId, message.events)
+        this.#end()?.resolve(message.outcome)
     }
   }
 
@@ -185,6 +194,8 @@ export class Supervisor {
   #died(child: ChildProcess, how: string): void {
     if (this.#child !== child) return
     this.#child = null
+    const { markFile } = this.#options.init
+    this.#mark = markFile === null ? null : readMark(markFile)
     const last = this.#stderr.trim().split('\n').slice(-3).join(' | ')
     const error = new EngineDiedError(`the engine process ended (${how})${last === '' ? '' : `: ${last}`}`)
     const wasCancelled = this.#running?.cancelled

@@ -1,115 +1,10 @@
 /** Checks a posted prompt against the node declarations: every fault of every node in one answer, in ComfyUI's vocabulary. */
-import type { Lists, Spec } from '../../nodes/spec.ts'
+import type { Lists } from '../../nodes/spec.ts'
+import { checkNode, MANY, type Context } from './check-node.ts'
 import { parentsOf, walk } from './graph.ts'
 import type { NodeError, NodeErrors, Prompt, PromptNode, Validation } from './protocol.ts'
-import type { RegisteredNode, Registry } from './registry.ts'
-import { asLink, fault, isFault, readPrompt, unwrap, type Link } from './shape.ts'
-import { typesMatch } from './types.ts'
-
-/** More choices than this are left out of an answer. */
-const MANY = 20
-
-/** `[type, options]` of an input, with long lists of choices left out. */
-function configOf(spec: Spec<unknown>, lists: Lists): readonly unknown[] | null {
-  const options = spec.options(lists)
-  const choices = options['options']
-  return Array.isArray(choices) && choices.length > MANY ? null : [spec.type, options]
-}
-
-interface Context {
-  readonly prompt: Prompt
-  readonly registry: Registry
-  readonly lists: Lists
-}
-
-function checkLink(
-  name: string,
-  link: Link,
-  spec: Spec<unknown>,
-  received: unknown,
-  context: Context,
-): NodeError | null {
-  const extra = { input_name: name, input_config: configOf(spec, context.lists), received_value: received }
-  if (Number.isNaN(link.slot))
-    return fault(
-      'bad_linked_input',
-      'Bad linked input, must be a length-2 list of [node_id, slot_index]',
-      `${name}: write a list literal as {"__value__": [...]}`,
-      extra,
-    )
-  const source = context.prompt[link.from]
-  if (!source)
-    return fault('bad_linked_input', 'The linked node is not in the prompt', `${name}: node '${link.from}'`, extra)
-  const node = context.registry.nodes.get(source.class_type)
-  if (!node) return null
-  const type = node.outputTypes[link.slot]
-  if (type === undefined)
-    return fault(
-      'bad_linked_input',
-      'The linked node has no such output',
-      `${name}: output ${link.slot} of node '${link.from}' (${source.class_type}), which has ${node.outputTypes.length}`,
-      extra,
-    )
-  if (typesMatch(type, spec.type)) return null
-  const mismatch = { ...extra, received_type: type, linked_node: [link.from, link.slot] }
-  return fault(
-    'return_type_mismatch',
-    'Return type mismatch between linked nodes',
-    `${name}, received_type(${type}) mismatch input_type(${spec.type})`,
-    mismatch,
-  )
-}
-
-interface Checked {
-  readonly errors: NodeError[]
-  /** Inputs with their literals coerced; what is not declared is kept as it came. */
-  readonly inputs: Record<string, unknown>
-  /** Parsed literals by name, for the node's own checks. */
-  readonly values: Record<string, unknown>
-}
-
-/** The exact number for the prompt's echo: a seed that fits a double is written as one. */
-const plainNumber = (value: unknown): unknown =>
-  typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value
-
-function checkInput(name: string, spec: Spec<unknown>, node: PromptNode, into: Checked, context: Context): void {
-  const received = node.inputs[name]
-  if (received === undefined || (received === null && !spec.required)) {
-    if (spec.required)
-      into.errors.push(fault('required_input_missing', 'Required input is missing', name, { input_name: name }))
-    return
-  }
-  const link = asLink(received)
-  if (link) {
-    const error = checkLink(name, link, spec, received, context)
-    if (error) into.errors.push(error)
-    return
-  }
-  const literal = unwrap(received)
-  const parsed = spec.parse(literal, context.lists)
-  if (parsed.ok) {
-    into.inputs[name] = Array.isArray(parsed.value) ? { __value__: parsed.value } : plainNumber(parsed.value)
-    into.values[name] = parsed.value
-    return
-  }
-  const { type, message, details } = parsed.fault
-  const extra = { input_name: name, input_config: configOf(spec, context.lists), received_value: literal }
-  into.errors.push(fault(type, message, details === '' ? name : `${name}: ${details}`, extra))
-}
-
-function checkNode(node: PromptNode, registered: RegisteredNode, context: Context): Checked {
-  const inputs = Object.assign(Object.create(null) as Record<string, unknown>, node.inputs)
-  const checked: Checked = { errors: [], inputs, values: {} }
-  for (const [name, spec] of registered.inputs) if (!spec.hidden) checkInput(name, spec, node, checked, context)
-  const own = registered.definition.validate?.(checked.values as never)
-  for (const [name, why] of Object.entries(own ?? {})) {
-    const extra = { input_name: name, received_value: checked.values[name] }
-    checked.errors.push(
-      fault('custom_validation_failed', 'Custom validation failed for node', `${name} - ${why}`, extra),
-    )
-  }
-  return checked
-}
+import type { Registry } from './registry.ts'
+import { fault, isFault, readPrompt } from './shape.ts'
 
 /** Nodes of unknown class, connected or not. */
 function missingTypes(
@@ -202,13 +97,19 @@ const refuse = (error: NodeError, nodeErrors: Readonly<Record<string, NodeErrors
 })
 
 /** Checks the nodes that the outputs need; coerced nodes go into `coerced`. */
-function checkGraph(order: readonly string[], cycles: Cycles, coerced: Record<string, PromptNode>, context: Context) {
+async function checkGraph(
+  order: readonly string[],
+  cycles: Cycles,
+  coerced: Record<string, PromptNode>,
+  context: Context,
+) {
   const onCycle = cycleErrors(cycles)
   const faulty = new Map<string, NodeError[]>()
   for (const id of order) {
     const node = context.prompt[id]!
     const registered = context.registry.nodes.get(node.class_type)!
-    const { errors, inputs } = checkNode(node, registered, context)
+    const checking = checkNode(node, registered, context)
+    const { errors, inputs } = checking instanceof Promise ? await checking : checking
     const cycle = onCycle.get(id)
     if (cycle) errors.push(cycle)
     if (errors.length > 0) faulty.set(id, errors)
@@ -219,12 +120,12 @@ function checkGraph(order: readonly string[], cycles: Cycles, coerced: Record<st
 type Cycles = readonly (readonly string[])[]
 
 /** Checks a prompt as it was posted. `targets` restricts which output nodes count (partial execution); null takes all. */
-export function validate(
+export async function validate(
   posted: unknown,
   targets: readonly string[] | null,
   registry: Registry,
   lists: Lists,
-): Validation {
+): Promise<Validation> {
   const prompt = readPrompt(posted)
   if (isFault(prompt)) return refuse(prompt)
   const missing = missingTypes(prompt, registry)
@@ -234,7 +135,7 @@ export function validate(
 
   const { order, cycles } = walk(prompt, outputs)
   const coerced = Object.assign(Object.create(null) as Record<string, PromptNode>, prompt)
-  const faulty = checkGraph(order, cycles, coerced, { prompt, registry, lists })
+  const faulty = await checkGraph(order, cycles, coerced, { prompt, registry, lists })
   const blocked = dependents(prompt, order, outputs, faulty.keys())
   const invalid = invalidNodes(prompt, order, faulty)
   const nodeErrors = Object.fromEntries(

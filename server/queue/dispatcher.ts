@@ -1,15 +1,19 @@
 /** Takes jobs from the queue one at a time, runs them in the engine, and tells history and clients what becomes of them. */
 import { EngineDiedError, type Supervisor } from '../engine/supervisor.ts'
-import type { EngineEvent, Outcome } from '../engine/protocol.ts'
+import { isPreview, type EngineEvent, type Outcome, type TextEvent } from '../engine/protocol.ts'
 import { stringifyExact } from '../json.ts'
 import type { Connection } from '../socket/connection.ts'
 import type { Hub } from '../socket/hub.ts'
 import type { History } from '../store/history.ts'
 import { MAX_ATTEMPTS, type Job, type QueuePort } from './port.ts'
+import { ProgressStates } from './progress.ts'
 import { JobRecord } from './record.ts'
 
 /** Milliseconds before a queue that could not be read or written is tried again. */
 const RETRY = 1000
+const TERMINAL = /^execution_(success|error|interrupted)$/
+/** Feature flag of clients that take progress as deltas (`heddle.progress`) in place of whole states (`progress_state`). */
+export const DELTAS = 'supports_progress_deltas'
 
 export interface DispatcherParts {
   readonly queue: QueuePort
@@ -22,6 +26,7 @@ export interface DispatcherParts {
 export class Dispatcher {
   readonly #parts: DispatcherParts
   #running: JobRecord | null = null
+  #progress: ProgressStates | null = null
   #pumping: Promise<void> | null = null
   #wanted = false
   #stopping = false
@@ -53,8 +58,23 @@ export class Dispatcher {
     if (record?.job.promptId !== promptId) return
     for (const event of events) {
       record.note(event)
-      this.#parts.hub.tell(record.owner, promptId, event)
+      if (!isPreview(event) && event.type === 'progress_state') this.#tellProgress(record, event)
+      else {
+        if (TERMINAL.test(event.type)) this.#progress?.close()
+        this.#parts.hub.tell(record.owner, promptId, event)
+      }
     }
+  }
+
+  /** Deltas go as they are to clients that know them; the others get whole states. */
+  #tellProgress({ owner, job }: JobRecord, delta: TextEvent): void {
+    const knows = (connection: Connection) => connection.supports(DELTAS)
+    const { hub } = this.#parts
+    hub.tell(owner, job.promptId, { ...delta, type: 'heddle.progress' }, knows)
+    this.#progress ??= new ProgressStates(job.promptId, (state) =>
+      hub.tell(owner, job.promptId, state, (connection) => !knows(connection)),
+    )
+    this.#progress.note(delta)
   }
 
   /** Interrupts the running job; with an id only if it is that one. Returns whether there was one. */
@@ -101,6 +121,8 @@ export class Dispatcher {
   async #runJob(job: Job): Promise<void> {
     const record = new JobRecord(job)
     this.#running = record
+    this.#progress?.close()
+    this.#progress = null
     await this.tellStatus()
     const outcome =
       job.attempt > MAX_ATTEMPTS ? this.#giveUp(record, 'the server ended while it ran') : await this.#try(record)
@@ -145,7 +167,7 @@ export class Dispatcher {
   }
 
   #place(record: JobRecord): Record<string, unknown> {
-    const id = record.executing
+    const id = this.#parts.engine.marked(record.job.promptId) ?? record.executing
     const node_type = id === null ? '' : (record.job.prompt[id]?.class_type ?? '')
     return { node_id: id, node_type, executed: [], timestamp: Date.now() }
   }

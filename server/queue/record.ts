@@ -1,5 +1,5 @@
 /** What is written down of a running job: its messages and outputs, which make its history entry. */
-import { isPreview, type EngineEvent, type Outcome } from '../engine/protocol.ts'
+import { isPreview, type EngineEvent, type Outcome, type TextEvent } from '../engine/protocol.ts'
 import { Samplings, type PromptReports } from '../engine/samplings.ts'
 import type { HistoryEntry } from '../store/history.ts'
 import type { Job } from './port.ts'
@@ -7,10 +7,18 @@ import type { Job } from './port.ts'
 const KEPT_MESSAGES = /^execution_(start|cached|success|error|interrupted)$/
 const TERMINAL = /^execution_(success|error|interrupted)$/
 
+/** A block is told as an error without a time; the run goes on. */
+const isBlock = (event: TextEvent): boolean =>
+  event.type === 'execution_error' &&
+  event.data['exception_type'] === 'ExecutionBlocked' &&
+  !('timestamp' in event.data)
+
 export class JobRecord {
   readonly job: Job
   readonly #messages: (readonly [string, unknown])[] = []
   readonly #outputs: Record<string, unknown> = {}
+  /** Nodes that others added to the graph, by their names; of the posted ones nothing is noted. */
+  readonly #meta: Record<string, unknown> = {}
   readonly #samplings = new Samplings()
   /** The node that was started last, for when the engine dies over it. */
   #executing: string | null = null
@@ -38,11 +46,14 @@ export class JobRecord {
   note(event: EngineEvent): void {
     if (isPreview(event)) return
     this.#samplings.note(event)
-    if (KEPT_MESSAGES.test(event.type)) this.#messages.push([event.type, event.data])
-    if (TERMINAL.test(event.type)) this.#ended = true
+    if (KEPT_MESSAGES.test(event.type) && !isBlock(event)) this.#messages.push([event.type, event.data])
+    if (TERMINAL.test(event.type) && !isBlock(event)) this.#ended = true
     const node = event.data['node']
     if (event.type === 'executing' && typeof node === 'string') this.#executing = node
-    if (event.type === 'executed' && typeof node === 'string') this.#outputs[node] = event.data['output']
+    if (event.type === 'executed' && typeof node === 'string') {
+      this.#outputs[node] = event.data['output']
+      if (event.data['meta'] !== undefined) this.#meta[node] = event.data['meta']
+    }
   }
 
   get reports(): PromptReports {
@@ -53,7 +64,7 @@ export class JobRecord {
     const { number, promptId, prompt, extraData, outputs } = this.job
     const meta = Object.keys(this.#outputs).map((id) => [
       id,
-      { node_id: id, display_node: id, parent_node: null, real_node_id: id },
+      { node_id: id, display_node: id, parent_node: null, real_node_id: id, ...(this.#meta[id] as object | undefined) },
     ])
     return {
       prompt: [number, promptId, prompt, extraData, outputs],

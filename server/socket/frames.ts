@@ -15,16 +15,7 @@ export function previewFrame(event: PreviewEvent): Buffer {
 
 /** u32 4, u32 length of the metadata, metadata as JSON, the picture's bytes. */
 export function previewFrameWithMetadata(event: PreviewEvent, promptId: string): Buffer {
-  const metadata = Buffer.from(
-    JSON.stringify({
-      node_id: event.nodeId,
-      prompt_id: promptId,
-      display_node_id: event.nodeId,
-      parent_node_id: null,
-      real_node_id: event.nodeId,
-      image_type: event.mime,
-    }),
-  )
+  const metadata = Buffer.from(JSON.stringify({ prompt_id: promptId, ...event.names, image_type: event.mime }))
   const head = Buffer.alloc(8)
   head.writeUInt32BE(PREVIEW_WITH_METADATA, 0)
   head.writeUInt32BE(metadata.length, 4)

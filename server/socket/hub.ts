@@ -41,10 +41,10 @@ export class Hub {
     for (const connection of this.#all()) connection.text(text)
   }
 
-  /** Sends an event of a prompt to its owner, or by ComfyUI's rule when it has none. */
-  tell(owner: string | null, promptId: string, event: EngineEvent): void {
-    const listeners =
-      owner !== null ? [...(this.#connections.get(owner) ?? [])] : FOR_ALL.test(event.type) ? this.#all() : []
+  /** Sends an event of a prompt to its owner, or by ComfyUI's rule when it has none; `only` picks among them. */
+  tell(owner: string | null, promptId: string, event: EngineEvent, only?: (connection: Connection) => boolean): void {
+    const all = owner !== null ? [...(this.#connections.get(owner) ?? [])] : FOR_ALL.test(event.type) ? this.#all() : []
+    const listeners = only ? all.filter(only) : all
     if (listeners.length === 0) return
     if (!isPreview(event)) {
       const text = stringifyExact(event)

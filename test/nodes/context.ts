@@ -11,6 +11,10 @@ export function context(root: string): RunContext & { readonly warnings: string[
     nodeId: '1',
     signal: new AbortController().signal,
     metadata: true,
+    undeclared: {},
+    graph: () => {
+      throw new Error('no graph in this test')
+    },
     warnings,
     report: {
       progress: () => undefined,

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { RunContext } from '../../nodes/define.ts'
-import { invoke } from '../../server/engine/call.ts'
+import { invoke, joined } from '../../server/engine/call.ts'
 import { fillPrefix, ConfinedFiles } from '../../server/engine/files.ts'
-import { walk } from '../../server/engine/graph.ts'
-import { keysOf } from '../../server/engine/memo.ts'
-import { plan } from '../../server/engine/plan.ts'
+import { LiveGraph, walk } from '../../server/engine/graph.ts'
+import { keysOf } from '../../server/engine/keys.ts'
 import type { Prompt } from '../../server/engine/protocol.ts'
 import { loadRegistry } from '../../server/engine/registry.ts'
+import { Schedule } from '../../server/engine/schedule.ts'
 import { parseExact, stringifyExact } from '../../server/json.ts'
 import { chain, freshData, node, PACK, removeData } from './harness.ts'
 
@@ -110,7 +110,9 @@ describe('calling a node', () => {
     const job = { promptId: 'p', prompt: {}, outputs: [], extraData }
     const registered = registry.nodes.get(type)!
     const context = { signal: new AbortController().signal } as RunContext
-    return invoke({ id: 'x', node: node(type, inputs), registered, job, lists: () => [], resultOf }, context)
+    const graph = new LiveGraph({})
+    const site = { id: 'x', node: node(type, inputs), registered, graph, job, lists: () => [], resultOf }
+    return joined(await invoke(site, () => context), site)
   }
 
   it('runs once per element, shorter lists repeating their last, and joins what it shows', async () => {
@@ -128,8 +130,9 @@ describe('calling a node', () => {
 
 describe('a plan', () => {
   const order = (prompt: Prompt, outputs: string[], cached: string[] = []) => {
-    const steps = plan(prompt, outputs, registry, (id) => cached.includes(id))
     const taken: string[] = []
+    const steps = new Schedule(prompt, registry, (id) => cached.includes(id) || taken.includes(id))
+    steps.need(outputs)
     for (let id = steps.next(false); id !== undefined; id = steps.next(false)) {
       taken.push(id)
       steps.finish(id)
