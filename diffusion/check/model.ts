@@ -6,13 +6,17 @@ import { checkAutoencoder } from './shared/autoencoder-model.ts'
 import type { Checker, CheckResult } from './shared/contract.ts'
 import { checkDecoder } from './shared/decoder-model.ts'
 import { checkFlux } from './shared/flux-model.ts'
+import { checkHunyuanAutoencoder } from './shared/hunyuan-autoencoder.ts'
 import { checkClip, checkT5 } from './shared/text-model.ts'
 import { checkTransformer } from './shared/transformer-model.ts'
+import { checkWanAutoencoder } from './shared/video-autoencoder.ts'
 
 /** By `_class_name` (diffusers) or the first of `architectures` (transformers); other transformers are read by their family's parity.ts. */
 const BY_CLASS: Readonly<Record<string, (dir: string) => Promise<readonly CheckResult[]>>> = {
   FluxTransformer2DModel: checkFlux,
   AutoencoderKL: checkAutoencoder,
+  AutoencoderKLWan: checkWanAutoencoder,
+  AutoencoderKLHunyuanVideo: checkHunyuanAutoencoder,
   CLIPTextModel: checkClip,
   CLIPTextModelWithProjection: checkClip,
   T5EncoderModel: checkT5,
