@@ -22,7 +22,7 @@ function causal(g: Graph, at: WeightLookup, x: Value, options: Convolution3d = {
     [0, 0, 0, high >> 1, wide >> 1],
   ]
   const isPoint = time === 1 && high === 1 && wide === 1
-  const around = isPoint ? x : g.op('Pad', [x, g.ints([...before!, ...after!])], { mode: 'edge' })
+  const around = isPoint ? x : g.op('Pad', [x, g.ints([...before, ...after])], { mode: 'edge' })
   return conv3d(g, around, layer, options)
 }
 

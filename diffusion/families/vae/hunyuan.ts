@@ -33,7 +33,7 @@ class ByFrames {
       const options = { mode: this.#mode, name: this.#name, kind: 'convolutions' } as const
       this.#open = { frames, session: new LazySession(() => this.#graph(frames), options) }
     }
-    return this.#open!.session.run(feeds)
+    return this.#open.session.run(feeds)
   }
 
   async release(): Promise<void> {
