@@ -1,7 +1,8 @@
 /** The best fixed mask for an uncached run on record: exact, by dynamic programming over neighbouring computed steps. */
-import type { Tensor } from '../tensor.ts'
+import { axpy, sub, zeros, type Tensor } from '../tensor.ts'
 import type { Call } from './contract.ts'
-import { forecastValue, learn, type Differences, type Forecast } from './estimators.ts'
+import { Corrector } from './corrector.ts'
+import { PredictionEstimator, type Forecast } from './estimators.ts'
 
 /** One uncached run of one sample: its noise levels, one more than steps, and the prediction at each step. */
 export interface RecordedRun {
@@ -9,63 +10,122 @@ export interface RecordedRun {
   readonly predictions: readonly Tensor[]
 }
 
-/** Rms over samples of where a gap leaves the latent: the computed steps `before` (null at the start) and `from`, the next one `to`. */
+/** Where a gap leaves the latent: the computed steps `before` (null at the start) and `from`, the next one `to` (the run's end, its length). */
 export type GapError = (before: number | null, from: number, to: number) => number
 
-const callAt = ({ sigmas, predictions }: RecordedRun, index: number): Call => ({
+/** What is done on the skipped steps of a gap, and how its error counts. */
+export interface GapRule {
+  /** Of order 0, or 1, which looks back two computed steps. */
+  readonly forecast: Forecast
+  /** Whether the skipped steps are mended once the next one is computed. */
+  readonly corrected: boolean
+  /** Power w of the noise level at `from` by which a gap's error is weighed, sigma^w: above 0, early errors count for more. */
+  readonly weight: number
+}
+
+const callAt = (sigmas: readonly number[], index: number): Call => ({
   index,
-  total: predictions.length,
+  total: sigmas.length - 1,
   sigma: sigmas[index]!,
   timestep: 1000 * sigmas[index]!,
   sigmas,
   guidance: 1,
   progress: 1 - sigmas[index]! / sigmas[0]!,
-  latent: predictions[index]!,
+  latent: zeros([1]),
   sample: 0,
   branches: ['cond'],
 })
 
-/** What the steps computed so far say at `from`. */
-function known(run: RecordedRun, before: number | null, from: number, forecast: Forecast): Differences | null {
-  const earlier = before === null ? null : learn(null, callAt(run, before), run.predictions[before]!, forecast)
-  return learn(earlier, callAt(run, from), run.predictions[from]!, forecast)
+/** The predictions at steps in terms of those at other steps, by step: a weight for each. */
+type Weights = ReadonlyMap<number, number>
+
+/** The unit vector of anchor `i` of `count`. */
+const unit = (i: number, count: number): Tensor => {
+  const vector = zeros([1, count])
+  vector.data[i] = 1
+  return vector
 }
 
 /**
- * By `to`: mean square of sum_j (sigma_{j+1} - sigma_j) (forecast_j - v_j) over the skipped j between `from` and `to`; the sum grows with
- * each step, so all gaps that begin alike cost one pass.
+ * What a run does on the skipped steps between `from` and `to`, as weights of the computed predictions: sum_j (sigma_{j+1} - sigma_j) of
+ * what stands in for v_j, after the correction if there is one. Found by playing unit vectors through what runs use themselves.
  */
-function gapSquares(run: RecordedRun, before: number | null, from: number, forecast: Forecast): number[] {
-  const total = run.predictions.length
-  const differences = known(run, before, from, forecast)
-  const squares = Array<number>(total + 1).fill(differences ? 0 : Infinity)
-  if (!differences) return squares
-  const drift = new Float64Array(run.predictions[from]!.data.length)
-  for (let j = from + 1; j < total; j++) {
-    const step = run.sigmas[j + 1]! - run.sigmas[j]!
-    const guess = forecastValue(differences, callAt(run, j), forecast).data
-    const truth = run.predictions[j]!.data
-    for (let i = 0; i < drift.length; i++) drift[i]! += step * (guess[i]! - truth[i]!)
-    squares[j + 1] = drift.reduce((sum, value) => sum + value * value, 0) / drift.length
+function stoodIn(sigmas: readonly number[], before: number | null, from: number, to: number, rule: GapRule): Weights {
+  const total = sigmas.length - 1
+  const mends = rule.corrected && to < total
+  const computed = [...(before === null ? [] : [before]), from, ...(mends ? [to] : [])]
+  const [estimator, corrector] = [new PredictionEstimator(rule.forecast), new Corrector()]
+  const at = (step: number): Tensor => unit(computed.indexOf(step), computed.length)
+  for (const step of computed.slice(0, mends ? -1 : undefined)) {
+    estimator.learn(callAt(sigmas, step), at(step))
+    corrector.computed(callAt(sigmas, step), at(step))
   }
-  return squares
+  let sum = zeros([1, computed.length])
+  for (let j = from + 1; j < to; j++) {
+    const guess = estimator.estimate(callAt(sigmas, j))
+    sum = axpy(sum, sigmas[j + 1]! - sigmas[j]!, guess)
+    corrector.skipped(callAt(sigmas, j), guess)
+  }
+  if (mends) {
+    const way = sigmas[to + 1]! - sigmas[to]!
+    sum = axpy(sum, way, sub(corrector.computed(callAt(sigmas, to), at(to)), at(to)))
+  }
+  return new Map(computed.map((step, i) => [step, sum.data[i]!]))
 }
 
-/** Errors of all gaps of recorded runs, for a forecast of order 0 or 1 (which looks back two computed steps). */
-export function gapErrors(runs: readonly RecordedRun[], forecast: Forecast): GapError {
-  const found = new Map<string, readonly number[]>()
+/** By step: the weights of what stood in less those of what was true. */
+function missed(sigmas: readonly number[], before: number | null, from: number, to: number, rule: GapRule): Weights {
+  const weights = new Map(stoodIn(sigmas, before, from, to, rule))
+  for (let j = from + 1; j < to; j++) weights.set(j, sigmas[j]! - sigmas[j + 1]!)
+  return weights
+}
+
+function product({ data: a }: Tensor, { data: b }: Tensor): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum / a.length
+}
+
+/** Mean over runs and values of the products of the predictions of any two steps: all that errors depend on. */
+function products(runs: readonly RecordedRun[]): Float64Array[] {
+  const total = runs[0]!.predictions.length
+  const table = Array.from({ length: total }, () => new Float64Array(total))
+  for (const { predictions } of runs)
+    for (let i = 0; i < total; i++)
+      for (let j = 0; j <= i; j++) table[i]![j]! += product(predictions[i]!, predictions[j]!) / runs.length
+  table.forEach((row, i) => row.forEach((_, j) => j > i && (row[j] = table[j]![i]!)))
+  return table
+}
+
+/** Root mean square of the sum of predictions with these weights. */
+function sizeOf(weights: Weights, table: readonly Float64Array[]): number {
+  const entries = [...weights]
+  let square = 0
+  for (const [i, a] of entries) for (const [j, b] of entries) square += a * b * table[i]![j]!
+  return Math.sqrt(Math.max(0, square))
+}
+
+/**
+ * Errors of all gaps of recorded runs over the same noise levels: the root mean square, over runs and values, of
+ * sum_j (sigma_{j+1} - sigma_j) (what stands in for v_j - v_j) over the skipped j, times sigma^w. What stands in is linear in the predictions,
+ * so their products, taken once, give every gap's. Infinite where a run has a value that is no number.
+ */
+export function gapErrors(runs: readonly RecordedRun[], rule: GapRule): GapError {
+  const { sigmas } = runs[0]!
+  const table = products(runs)
+  const found = new Map<string, number>()
   return (before, from, to) => {
     if (to === from + 1) return 0
-    const back = forecast.order === 0 ? null : before
-    const key = `${back ?? ''} ${from}`
-    const squares = found.get(key) ?? meanOf(runs.map((run) => gapSquares(run, back, from, forecast)))
-    found.set(key, squares)
-    return Math.sqrt(squares[to]!)
+    const back = rule.forecast.order === 0 && !rule.corrected ? null : before
+    const key = `${back ?? ''} ${from} ${to}`
+    const known = found.get(key)
+    if (known !== undefined) return known
+    const size = sizeOf(missed(sigmas, back, from, to, rule), table) * sigmas[from]! ** rule.weight
+    const error = Number.isFinite(size) ? size : Infinity
+    found.set(key, error)
+    return error
   }
 }
-
-const meanOf = (lists: readonly (readonly number[])[]): number[] =>
-  lists[0]!.map((_, i) => lists.reduce((sum, list) => sum + list[i]!, 0) / lists.length)
 
 /** A mask and the sum of its gaps' errors. */
 export interface FoundMask {

@@ -9,63 +9,27 @@ import {
   type Evaluated,
   type RunFacts,
 } from '../../diffusion/caching/contract.ts'
-import {
-  forecastValue,
-  learn,
-  ResidualEstimator,
-  type Differences,
-  type Forecast,
-} from '../../diffusion/caching/estimators.ts'
+import { PredictionEstimator, ResidualEstimator, type Forecast } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause } from '../../diffusion/caching/forcing.ts'
-import { evenly, everyNth, fromRuns, parseSteps, STEP_COMPUTATION_MASKS } from '../../diffusion/caching/masks.ts'
 import type { Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
-import { choice, int, text, type Values } from '../spec.ts'
+import { choice, type Values } from '../spec.ts'
+import { maskCautions, maskFaults, maskKnobs, maskMode, maskOf } from './knobs/mask.ts'
 import { forecastKnobs, forecastOf, switchKnobs, windowFaults, windowKnobs } from './knobs/residual.ts'
 
 const inputs = {
-  mode: choice(['interval', 'evenly', 'list', 'scm-slow', 'scm-medium', 'scm-fast', 'scm-ultra'], {
-    default: 'interval',
-    help:
-      "Where the computed steps lie: every interval-th, count of them evenly, those of the list, or one of cache-dit's step masks (18, 15, 11 and 8 of 28 steps; other " +
-      'lengths are stretched in proportion). CalibrateMask finds the best list for a model. The first is always computed.',
-  }),
+  mode: maskMode('interval'),
   ...switchKnobs,
-  interval: int({
-    default: 2,
-    min: 1,
-    max: 1000,
-    help: 'With interval: every so many evaluations one is computed; 1 is off, 3 costs a third.',
-  }),
-  count: int({
-    default: 10,
-    min: 1,
-    max: 10000,
-    help: 'With evenly: how many evaluations are computed; each costs a whole run of the model.',
-  }),
-  steps: text({
-    default: '0,1,2,4,6,9,12,17,24,28',
-    help: "With list: the computed evaluations, from 0, as '0,1,2,5-8'. A list belongs to one model, number of steps and time shift.",
-  }),
+  ...maskKnobs,
   reuse: choice(['residual', 'prediction'], {
     default: 'residual',
-    help: "What a skip carries on: what all blocks add to the tokens of now (runs embedding and head), or the prediction itself (runs nothing, any model); the second is a multistep solver on the mask's steps.",
+    help: "What a skip carries on: what all blocks add to the tokens of now (runs embedding and head), or the prediction itself (runs nothing, any model); the second is a multistep solver on the mask's steps, which ForecastCache does better.",
   }),
   ...windowKnobs,
   ...forecastKnobs,
 }
 
 export type StepMaskParams = Values<typeof inputs>
-
-/** The evaluations of a run of `total` that the mask computes. */
-export function maskOf(params: StepMaskParams, total: number): ReadonlySet<number> {
-  const { mode } = params
-  if (mode === 'interval') return new Set(everyNth(total, params.interval))
-  if (mode === 'evenly') return new Set(evenly(total, Math.min(params.count, total)))
-  if (mode === 'list') return new Set(parseSteps(params.steps).steps)
-  const name = mode.slice('scm-'.length) as keyof typeof STEP_COMPUTATION_MASKS
-  return new Set(fromRuns(STEP_COMPUTATION_MASKS[name], total))
-}
 
 const isOff = ({ enabled, mode, interval }: StepMaskParams): boolean =>
   !enabled || (mode === 'interval' && interval === 1)
@@ -101,33 +65,31 @@ class ResidualCarrier implements Carrier {
   }
 }
 
-/** Carries the prediction; a copy is kept, as the runtime may write its buffers again. */
+/** Carries the prediction. */
 class PredictionCarrier implements Carrier {
-  readonly #forecast: Forecast
-  #known: Differences | null = null
+  readonly #estimator: PredictionEstimator
 
   constructor(forecast: Forecast) {
-    this.#forecast = forecast
+    this.#estimator = new PredictionEstimator(forecast)
   }
 
   get ready(): boolean {
-    return this.#known !== null
+    return this.#estimator.ready
   }
 
   async compute(call: Call, branch: Branch, denoiser: Denoiser): Promise<Tensor> {
     const prediction = await denoiser.predict(call, branch)
-    const copy = { data: prediction.data.slice(), shape: prediction.shape }
-    this.#known = learn(this.#known, call, copy, this.#forecast)
+    this.#estimator.learn(call, prediction)
     return prediction
   }
 
   estimate(call: Call): Promise<Tensor> {
-    if (!this.#known) return Promise.reject(new Error('StepMask: expected a computed evaluation before a skip'))
-    return Promise.resolve(forecastValue(this.#known, call, this.#forecast))
+    return Promise.resolve(this.#estimator.estimate(call))
   }
 }
 
 interface State {
+  readonly run: RunFacts | undefined
   /** Made at the first evaluation, which knows how many there will be. */
   mask: ReadonlySet<number> | null
   readonly carriers: PerBranch<Carrier>
@@ -143,7 +105,7 @@ async function evaluate(
   const carrier = state.carriers.of(branch)
   const { force_last: forceLast, start, end } = params
   const forced = forcedBecause(call, branch, { warmUp: 0, warmUpRule: 'before', forceLast, start, end })
-  const mask = (state.mask ??= maskOf(params, call.total))
+  const mask = (state.mask ??= maskOf('StepMask', params, call.total, state.run))
   if (forced === null && carrier.ready && !mask.has(call.index))
     return { prediction: await carrier.estimate(call, branch, denoiser), trace: { decision: 'skipped' } }
   const why = forced ?? (mask.has(call.index) ? null : 'no-anchor')
@@ -151,27 +113,18 @@ async function evaluate(
   return { prediction, trace: { decision: 'full', ...(why === null ? {} : { forced: why }) } }
 }
 
-/** What a list says of a run that it was not made for. */
-function cautions(params: StepMaskParams, run: RunFacts | undefined): string[] {
-  if (isOff(params) || params.mode !== 'list' || !run) return []
-  const { steps } = parseSteps(params.steps)
-  const last = steps.at(-1)
-  const lastStep = run.sigmas.length - 2
-  return last !== undefined && last > lastStep && run.sampler === 'euler'
-    ? [
-        `StepMask: the list goes to ${last}, the run to ${lastStep}; a list made for more steps leaves the end uncomputed`,
-      ]
-    : []
-}
-
 export const stepMask: CacheMethod<StepMaskParams, State> = {
   id: 'StepMask',
-  needs: (params, { depth }) => (isOff(params) || params.reuse === 'prediction' ? {} : { cuts: [0, depth] }),
-  cautions: (params, _, run) => cautions(params, run),
-  start(params) {
+  needs(params, { depth }, run) {
+    if (isOff(params)) return {}
+    if (params.mode === 'calibrated') maskOf('StepMask', params, (run?.sigmas.length ?? 1) - 1, run)
+    return params.reuse === 'prediction' ? {} : { cuts: [0, depth] }
+  },
+  cautions: (params, _, run) => (isOff(params) ? [] : maskCautions('StepMask', params, run)),
+  start(params, _, run) {
     const forecast = forecastOf(params)
     const make = () => (params.reuse === 'residual' ? new ResidualCarrier(forecast) : new PredictionCarrier(forecast))
-    return { mask: null, carriers: new PerBranch(make) }
+    return { run, mask: null, carriers: new PerBranch(make) }
   },
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
@@ -185,11 +138,8 @@ export default defineNode({
   help: 'Computes the steps of a fixed schedule and carries the result over the others: the honest baseline of every caching method. Connect it to a sampler.',
   inputs,
   outputs: { CACHE: 'CACHE' },
-  validate({ start, end, steps, mode }) {
-    const { faults, steps: read } = parseSteps(steps ?? '')
-    const empty = mode === 'list' && steps !== undefined && read.length === 0 && faults.length === 0
-    const said = empty ? ['expected at least one step, as in 0,1,2,5-8'] : faults
-    const found = { ...windowFaults(start, end), ...(said.length > 0 ? { steps: said.join('; ') } : {}) }
+  validate(values) {
+    const found = { ...windowFaults(values.start, values.end), ...maskFaults(values) }
     return Object.keys(found).length > 0 ? found : undefined
   },
   run: (values) => ({ CACHE: configure(stepMask, values) }),

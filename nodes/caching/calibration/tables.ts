@@ -16,6 +16,18 @@ export interface Table<C extends Calibration, Official, Paper> {
   readonly calibration: C
 }
 
+/** Reads `tables/<folder>/*.json` in order of name, none where there is no such folder. Throws for a file that does not fit the schema. */
+export function readFolder<T>(folder: string, schema: z.ZodType<T>): readonly T[] {
+  // A folder that has no file yet is not in a fresh checkout.
+  const names = existsSync(join(FOLDER, folder)) ? readdirSync(join(FOLDER, folder)) : []
+  const files = names.filter((file) => file.endsWith('.json'))
+  return files.sort().map((file) => {
+    const parsed = schema.safeParse(JSON.parse(readFileSync(join(FOLDER, folder, file), 'utf8')))
+    if (!parsed.success) throw new Error(`tables/${folder}/${file}: ${z.prettifyError(parsed.error)}`)
+    return parsed.data
+  })
+}
+
 /** Reads `tables/<folder>/*.json`, none where there is no such folder: a new model is one new file there. Throws for a file that does not fit its schema. */
 export function readTables<C extends Calibration, Official, Paper>(
   folder: string,
@@ -31,18 +43,11 @@ export function readTables<C extends Calibration, Official, Paper>(
     paper: schemas.paper.nullable().default(null),
     calibration: schemas.calibration,
   })
-  // A folder that has no file yet is not in a fresh checkout.
-  const names = existsSync(join(FOLDER, folder)) ? readdirSync(join(FOLDER, folder)) : []
-  const files = names.filter((file) => file.endsWith('.json'))
-  return files.sort().map((file) => {
-    const parsed = schema.safeParse(JSON.parse(readFileSync(join(FOLDER, folder, file), 'utf8')))
-    if (!parsed.success) throw new Error(`tables/${folder}/${file}: ${z.prettifyError(parsed.error)}`)
-    return parsed.data
-  })
+  return readFolder(folder, schema)
 }
 
 /** Letters and digits alone, without the endings of model files. */
-const bare = (name: string): string =>
+export const bare = (name: string): string =>
   name
     .toLowerCase()
     .replace(/\.(safetensors|sft|gguf)$/, '')

@@ -17,25 +17,35 @@ export const windowKnobs = {
   }),
 }
 
-export const forecastKnobs = {
+/** What a skip uses, as the node's user is to find it set; `reach` 0 is without limit. */
+export interface ForecastDefaults {
+  readonly order: number
+  readonly axis: Forecast['axis']
+  readonly reach: number
+}
+
+export const forecastKnobsFrom = (standard: ForecastDefaults) => ({
   forecast: int({
-    default: 0,
+    default: standard.order,
     min: 0,
     max: 4,
     help: 'What a skip uses: 0 the last computed result, 1 a line through the last two, 2 a curve, ... (TaylorSeer). Each order keeps one more copy of the tokens; above 1 it easily overshoots.',
   }),
   forecast_axis: choice(['calls', 'sigma'], {
-    default: 'calls',
+    default: standard.axis,
     help: 'What the line runs along: model evaluations, as published, or noise levels, which knows of uneven steps.',
   }),
   forecast_reach: float({
-    default: 0,
+    default: standard.reach,
     min: 0,
     max: 10,
     step: 0.1,
     help: 'How far a forecast goes past the newest computed result, in lengths of the gap before it; 0 is without limit, as published. 0.5 is safer with few steps.',
   }),
-}
+})
+
+/** Of methods that were published without a forecast. */
+export const forecastKnobs = forecastKnobsFrom({ order: 0, axis: 'calls', reach: 0 })
 
 /** The forecast that the knobs describe. */
 export const forecastOf = (knobs: Values<typeof forecastKnobs>): Forecast => ({

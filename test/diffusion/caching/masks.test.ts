@@ -1,8 +1,14 @@
 /** Fixed schedules: lists, intervals, cache-dit's masks, and the search for the best one. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { REUSE, taylor } from '../../../diffusion/caching/estimators.ts'
-import { bestMask, gapErrors, type GapError, type RecordedRun } from '../../../diffusion/caching/mask-search.ts'
+import { REUSE, taylor, type Forecast } from '../../../diffusion/caching/estimators.ts'
+import {
+  bestMask,
+  gapErrors,
+  type GapError,
+  type GapRule,
+  type RecordedRun,
+} from '../../../diffusion/caching/mask-search.ts'
 import {
   evenly,
   everyNth,
@@ -71,6 +77,12 @@ const subsets = (total: number, count: number): number[][] =>
     : Array.from({ length: total }, (_, i) => i).flatMap((last) =>
         subsets(last, count - 1).map((rest) => [...rest, last]),
       )
+const rule = (forecast: Forecast, over: Partial<GapRule> = {}): GapRule => ({
+  forecast,
+  corrected: false,
+  weight: 0,
+  ...over,
+})
 const sum = (steps: readonly number[], total: number, error: GapError): number =>
   steps.reduce((all, from, i) => all + error(steps[i - 1] ?? null, from, steps[i + 1] ?? total), 0)
 
@@ -108,7 +120,7 @@ describe('the errors of gaps', () => {
   })
 
   it('are what the skipped steps leave in the latent, signs included', () => {
-    const reuse = gapErrors([run(1, 2, 0, 3, 4)], REUSE)
+    const reuse = gapErrors([run(1, 2, 0, 3, 4)], rule(REUSE))
     expect(reuse(null, 0, 1)).toBe(0)
     expect(reuse(null, 0, 2)).toBeCloseTo(0.2, 6)
     // 1 too low at one step, 1 too high at the next.
@@ -117,13 +129,29 @@ describe('the errors of gaps', () => {
   })
 
   it('are nothing for a line that is forecast, from two computed steps on', () => {
-    const line = gapErrors([run(1, 2, 3, 4, 5)], taylor(1))
+    const line = gapErrors([run(1, 2, 3, 4, 5)], rule(taylor(1)))
     expect(line(0, 1, 5)).toBeCloseTo(0, 6)
     expect(line(null, 0, 2)).toBeCloseTo(0.2, 6)
   })
 
   it('are the rms over runs', () => {
-    const both = gapErrors([run(0, 3, 0, 0, 0), run(0, 4, 0, 0, 0)], REUSE)
+    const both = gapErrors([run(0, 3, 0, 0, 0), run(0, 4, 0, 0, 0)], rule(REUSE))
     expect(both(null, 0, 2)).toBeCloseTo(0.2 * Math.sqrt((9 + 16) / 2), 6)
+  })
+
+  it('count by the noise level at which the gap begins', () => {
+    const weighed = gapErrors([run(1, 2, 0, 3, 4)], rule(REUSE, { weight: 2 }))
+    expect(weighed(null, 0, 2)).toBeCloseTo(0.2, 6)
+    expect(weighed(0, 1, 5)).toBeCloseTo(0.8 ** 2 * 0.2 * Math.abs(2 - 1 - 2), 6)
+  })
+
+  it('are what a correction leaves: nothing of a parabola between three computed steps, something after the last', () => {
+    const parabola = run(...sigmas.slice(0, 5).map((sigma) => 3 * sigma ** 2 - sigma))
+    const [plain, corrected] = [false, true].map((is) => gapErrors([parabola], rule(taylor(1), { corrected: is })))
+    expect(corrected!(0, 1, 4)).toBeCloseTo(0, 6)
+    expect(plain!(0, 1, 4)).toBeGreaterThan(0.01)
+    expect(corrected!(0, 1, 5)).toBeCloseTo(plain!(0, 1, 5), 6)
+    // Between two, a line: what is left of 3 sigma^2 at 0.8 between 1 and 0.6 is 3 * 0.2 * 0.2 over a step of 0.2.
+    expect(corrected!(null, 0, 2)).toBeCloseTo(0.2 * 0.12, 6)
   })
 })

@@ -7,7 +7,8 @@ import { samplers } from '../../../diffusion/registry.ts'
 import { meanAbsDifference, zeros } from '../../../diffusion/tensor.ts'
 import calibrateMask from '../../../nodes/caching/calibratemask.ts'
 import fewerSteps from '../../../nodes/caching/fewersteps.ts'
-import node, { maskOf, stepMask, type StepMaskParams } from '../../../nodes/caching/stepmask.ts'
+import { maskOf } from '../../../nodes/caching/knobs/mask.ts'
+import node, { stepMask, type StepMaskParams } from '../../../nodes/caching/stepmask.ts'
 import { FAKE_LATENT, fakeConditioning, fakeModel, fakeTransformer } from '../../fixtures/fake-model.ts'
 import { decisions, runFake } from '../../diffusion/caching/run.ts'
 import { context } from '../context.ts'
@@ -20,6 +21,8 @@ const knobs: StepMaskParams = {
   interval: 3,
   count: 4,
   steps: '0,1,2,5,8',
+  share: 0.33,
+  calibration: '',
   reuse: 'prediction',
   force_last: false,
   start: 0,
@@ -48,8 +51,8 @@ describe('the schedule', () => {
   })
 
   it("takes cache-dit's masks, stretched to the run", () => {
-    expect(maskOf({ ...knobs, mode: 'scm-ultra' }, 28).size).toBe(8)
-    expect(maskOf({ ...knobs, mode: 'scm-slow' }, 56).size).toBe(36)
+    expect(maskOf('StepMask', { ...knobs, mode: 'scm-ultra' }, 28).size).toBe(8)
+    expect(maskOf('StepMask', { ...knobs, mode: 'scm-slow' }, 56).size).toBe(36)
   })
 })
 
@@ -136,6 +139,8 @@ const values = {
   forecast: 1,
   forecast_axis: 'sigma',
   forecast_reach: 0.5,
+  corrector: 'off',
+  weight: 0,
 } as const
 
 describe('CalibrateMask', () => {
