@@ -1,4 +1,4 @@
-/** DeepCache (arXiv 2312.00858) on a diffusion transformer: at most steps the middle blocks are not run, what they added is added again. */
+/** DeepCache (arXiv 2312.00858): at most steps only the shallow ends of the model run; on a U-Net exactly as published, on a transformer in its nearest form. */
 import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
@@ -8,7 +8,9 @@ import {
   type Call,
   type Denoiser,
   type Evaluated,
+  type Facts,
 } from '../../diffusion/caching/contract.ts'
+import { DeepFeature, type StandIn } from '../../diffusion/caching/deep-feature.ts'
 import { REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
 import { defineNode } from '../define.ts'
@@ -20,7 +22,7 @@ const inputs = {
     default: 'custom',
     help:
       "custom uses the knobs below. paper is the paper's setting for Stable Diffusion (one full step in 5, densest a fifth into the run), " +
-      'official the released helper (one in 3, evenly). Both may reuse the last evaluation, and override every knob but enabled, front and back, and interval 1, which is off.',
+      'official the released helper (one in 3, evenly). Both may reuse the last evaluation, and override every knob but enabled, front and back, and interval 1, which is off. On a U-Net they bring their branch: 1 and 0.',
   }),
   ...switchKnobs,
   interval: int({
@@ -51,13 +53,13 @@ const inputs = {
     default: 1,
     min: 1,
     max: 64,
-    help: 'Blocks at the start that run at every evaluation. Each one more is slower and more faithful.',
+    help: 'Transformers only: blocks at the start that run at every evaluation. Each one more is slower and more faithful.',
   }),
   back: int({
     default: 1,
     min: 0,
     max: 64,
-    help: 'Blocks at the end that run at every evaluation. Each one more is slower and more faithful.',
+    help: 'Transformers only: blocks at the end that run at every evaluation. Each one more is slower and more faithful.',
   }),
   warm_up: float({
     default: 0,
@@ -67,11 +69,19 @@ const inputs = {
     help: 'Share of the evaluations at the start that is always computed in full, whatever the schedule says: slower, and safer with few steps.',
   }),
   ...windowKnobs,
+  branch: int({
+    default: 0,
+    min: 0,
+    max: 64,
+    help: 'U-Nets only: the skip connection whose layers, and those outside it, run at every evaluation, from 0, the outermost. Each one more is slower and more faithful; 0 to 2 were published.',
+  }),
 }
 
 export type DeepCacheParams = Values<typeof inputs>
 
 interface Rules extends Forcing {
+  /** The skip connection of a U-Net. */
+  readonly branch: number
   readonly interval: number
   readonly schedule: DeepCacheParams['schedule']
   readonly center: number
@@ -83,8 +93,8 @@ const released = { warmUp: 0, warmUpRule: 'before', forceLast: false, start: 0, 
 const PRESETS: Readonly<Record<DeepCacheParams['preset'], (params: DeepCacheParams) => Rules>> = {
   custom: (params) => ({ ...params, warmUp: params.warm_up, warmUpRule: 'before', forceLast: params.force_last }),
   // Tuned per interval by the authors for 50 steps of Stable Diffusion 1.5: centre 10, power 1.5 at interval 5.
-  paper: () => ({ ...released, interval: 5, schedule: 'non-uniform', center: 0.2, power: 1.5 }),
-  official: () => ({ ...released, interval: 3, schedule: 'uniform', center: 0, power: 1 }),
+  paper: () => ({ ...released, branch: 1, interval: 5, schedule: 'non-uniform', center: 0.2, power: 1.5 }),
+  official: () => ({ ...released, branch: 0, interval: 3, schedule: 'uniform', center: 0, power: 1 }),
 }
 
 /** z^p of a real number on the principal branch, as [real, imaginary]. */
@@ -130,13 +140,24 @@ const isScheduled = ({ index, total }: Call, { interval, schedule, center, power
 
 const isOff = ({ enabled, interval }: DeepCacheParams): boolean => !enabled || interval === 1
 
+/** How many blocks run at every evaluation, at each end of the model. */
+interface Ends {
+  readonly front: number
+  readonly back: number
+}
+
+/** On a U-Net the ends are what lies outside a skip connection, and the layer that takes it back. */
+const endsOf = ({ front, back }: DeepCacheParams, { branch }: Rules, { skips = 0 }: Facts): Ends =>
+  skips > 0 ? { front: branch, back: branch + 1 } : { front, back }
+
 interface State {
   readonly rules: Rules
-  readonly middles: PerBranch<ResidualEstimator>
+  readonly ends: Ends
+  readonly middles: PerBranch<StandIn>
 }
 
 /** Why the middle has to run; 'scheduled' where the schedule says so. */
-function mustCompute(call: Call, branch: Branch, rules: Rules, middle: ResidualEstimator): string | null {
+function mustCompute(call: Call, branch: Branch, rules: Rules, middle: StandIn): string | null {
   const forced = forcedBecause(call, branch, rules)
   if (forced !== null) return forced
   if (isScheduled(call, rules)) return 'scheduled'
@@ -147,8 +168,7 @@ async function evaluate(
   call: Call,
   branch: Branch,
   denoiser: Denoiser,
-  { rules, middles }: State,
-  { front, back }: DeepCacheParams,
+  { rules, ends: { front, back }, middles }: State,
 ): Promise<Evaluated> {
   const { depth } = denoiser.facts
   const middle = middles.of(branch)
@@ -163,32 +183,41 @@ async function evaluate(
 
 export const deepcache: CacheMethod<DeepCacheParams, State> = {
   id: 'DeepCache',
-  needs(params, { family, depth }) {
+  needs(params, facts) {
     if (isOff(params)) return {}
-    const { front, back } = params
+    const { family, depth, skips = 0 } = facts
+    const { front, back } = endsOf(params, PRESETS[params.preset](params), facts)
     if (front + back >= depth)
       throw new UnmetNeedsError(
-        `DeepCache: ${front} front and ${back} back blocks leave nothing to skip; the ${family} model has ${depth}. Lower front or back.`,
+        skips > 0
+          ? `DeepCache: branch ${front} leaves nothing to skip; the ${family} model has ${skips} skip connections. Lower branch.`
+          : `DeepCache: ${front} front and ${back} back blocks leave nothing to skip; the ${family} model has ${depth}. Lower front or back.`,
       )
-    return { cuts: [0, front, depth - back, depth] }
+    const cuts = [0, front, depth - back, depth]
+    return skips > 0 ? { cuts, skips: [front] } : { cuts }
   },
-  start: (params) => ({
-    rules: PRESETS[params.preset](params),
-    middles: new PerBranch(() => new ResidualEstimator(REUSE, params.back > 0 ? 'image and text' : 'image')),
-  }),
+  start(params, facts) {
+    const rules = PRESETS[params.preset](params)
+    const ends = endsOf(params, rules, facts)
+    const make = (): StandIn =>
+      (facts.skips ?? 0) > 0
+        ? new DeepFeature()
+        : new ResidualEstimator(REUSE, ends.back > 0 ? 'image and text' : 'image')
+    return { rules, ends, middles: new PerBranch(make) }
+  },
   evaluate: (call, denoiser, state, params) =>
     eachBranch(call, async (branch) =>
-      isOff(params) ? inFull(denoiser, call, branch) : evaluate(call, branch, denoiser, state, params),
+      isOff(params) ? inFull(denoiser, call, branch) : evaluate(call, branch, denoiser, state),
     ),
 }
 
 export default defineNode({
   type: 'DeepCache',
   category: 'caching',
-  title: 'DeepCache (DiT form)',
+  title: 'DeepCache (U-Net; DiT form)',
   help:
-    'Computes the model in full at one step in a few; between them only its first and last blocks run. The published method ' +
-    'works on the skip connections of a U-Net; a transformer has none, so this is its nearest form there. Connect it to a sampler.',
+    'Computes the model in full at one step in a few; between them only its first and last blocks run. On a U-Net (Stable Diffusion 1, 2, XL) ' +
+    'it is the published method, on its skip connections; a transformer has none, so there this is its nearest form. Connect it to a sampler.',
   inputs,
   outputs: { CACHE: 'CACHE' },
   validate: ({ start, end }) => windowFaults(start, end),

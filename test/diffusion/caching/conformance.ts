@@ -5,8 +5,14 @@ import { normalNoise } from '../../../diffusion/random.ts'
 import { samplers } from '../../../diffusion/registry.ts'
 import type { SamplingResult } from '../../../diffusion/sampling-types.ts'
 import { zeros } from '../../../diffusion/tensor.ts'
-import { FAKE_LATENT, fakeConditioning, fakeTransformer } from '../../fixtures/fake-model.ts'
-import { decisions, runFake, untimed, type FakeRunOptions } from './run.ts'
+import {
+  FAKE_LATENT,
+  fakeConditioning,
+  fakeTransformer,
+  type FakeOptions,
+  type FakeTransformer,
+} from '../../fixtures/fake-model.ts'
+import { decisions, runFake as runAny, untimed, type FakeRunOptions } from './run.ts'
 import { guardedTransformer, lendingTransformer } from './hostile.ts'
 
 /** A method under the suite. */
@@ -20,14 +26,24 @@ export interface Subject {
   readonly inWindow: (start: number, end: number) => CacheConfiguration | Promise<CacheConfiguration>
   /** Settings a model without cuts cannot serve, or null when the method runs on any model. */
   readonly demanding: CacheConfiguration | null
+  /** The fake model that it is tried on; that of eight blocks with everything to offer where absent. */
+  readonly model?: FakeOptions
   /** True for methods whose branches share a decision by design (one is estimated from the other). */
   readonly coupled?: boolean
+}
+
+/** The fake model of a subject, and runs of it. */
+function on({ model = {} }: Subject) {
+  const fake = (options: FakeOptions = {}): FakeTransformer => fakeTransformer({ ...model, ...options })
+  return { fake, runFake: (options: FakeRunOptions = {}) => runAny({ transformer: fake(), ...options }) }
 }
 
 const reuses = ({ report }: SamplingResult): boolean =>
   report.rows.some(({ decision }) => decision === 'skipped' || decision === 'partial')
 
-function offRules({ forbidding }: Subject): void {
+function offRules(subject: Subject): void {
+  const { forbidding } = subject
+  const { fake, runFake } = on(subject)
   for (const [why, cache] of Object.entries(forbidding))
     it(`${why}: the plain run, bit for bit`, async () => {
       const [plain, cached] = [await runFake({ batch: 2 }), await runFake({ batch: 2, cache })]
@@ -36,7 +52,7 @@ function offRules({ forbidding }: Subject): void {
     })
 
   it('taken away, it leaves nothing behind: the next run is the plain run', async () => {
-    const transformer = fakeTransformer()
+    const transformer = fake()
     const plain = await runFake()
     for (const cache of Object.values(forbidding)) await runFake({ cache, transformer, steps: 5 })
     const after = await runFake({ transformer })
@@ -55,7 +71,9 @@ const DIFFERENT: readonly FakeRunOptions[] = [
   { seed: 7n, denoise: 0.6, steps: 18 },
 ]
 
-function runRules({ eager }: Subject): void {
+function runRules(subject: Subject): void {
+  const { eager } = subject
+  const { fake, runFake } = on(subject)
   it('a second run of one configuration repeats the first, decisions and all', async () => {
     const [first, second] = [await runFake({ cache: eager }), await runFake({ cache: eager })]
     expect(second.samples.data).toEqual(first.samples.data)
@@ -65,7 +83,7 @@ function runRules({ eager }: Subject): void {
   it('other sizes, batches, steps and seeds, one after another and at the same time: each run as if it were alone, and none without reuse', async () => {
     const forth: SamplingResult[] = []
     const back: SamplingResult[] = []
-    const [first, then, transformer] = [fakeTransformer(), fakeTransformer(), fakeTransformer()]
+    const [first, then, transformer] = [fake(), fake(), fake()]
     for (const options of DIFFERENT) forth.push(await runFake({ ...options, cache: eager, transformer: first }))
     for (const options of DIFFERENT.toReversed())
       back.unshift(await runFake({ ...options, cache: eager, transformer: then }))
@@ -78,7 +96,7 @@ function runRules({ eager }: Subject): void {
   })
 
   it('a run after an aborted one is as if it were the first', async () => {
-    const transformer = fakeTransformer()
+    const transformer = fake()
     const fresh = await runFake({ cache: eager })
     const controller = new AbortController()
     const onRows = () => controller.abort()
@@ -97,9 +115,11 @@ function runRules({ eager }: Subject): void {
   })
 }
 
-function reportRules({ eager }: Subject): void {
+function reportRules(subject: Subject): void {
+  const { eager } = subject
+  const { fake, runFake } = on(subject)
   it('eager settings compute strictly less, and the report counts what was really run', async () => {
-    const transformer = fakeTransformer()
+    const transformer = fake()
     const run = await runFake({ cache: eager, transformer, batch: 2 })
     expect(reuses(run)).toBe(true)
     expect(run.report.computedBlocks).toBeLessThan(run.report.totalBlocks)
@@ -120,7 +140,9 @@ function reportRules({ eager }: Subject): void {
   })
 }
 
-function branchRules({ eager, coupled }: Subject): void {
+function branchRules(subject: Subject): void {
+  const { eager, coupled } = subject
+  const { runFake } = on(subject)
   it('runs with and without guidance', async () => {
     for (const guidance of [0, 1, 3]) expect(reuses(await runFake({ cache: eager, guidance }))).toBe(true)
   })
@@ -154,7 +176,9 @@ function branchRules({ eager, coupled }: Subject): void {
   })
 }
 
-function sampleRules({ eager }: Subject): void {
+function sampleRules(subject: Subject): void {
+  const { eager } = subject
+  const { runFake } = on(subject)
   it('a batch of three is three single runs, decisions included', async () => {
     const noise = normalNoise(5n, [3, ...FAKE_LATENT])
     // One sample is quiet, so that the samples decide differently.
@@ -170,25 +194,27 @@ function sampleRules({ eager }: Subject): void {
   })
 }
 
-function robustnessRules({ eager, demanding }: Subject): void {
+function robustnessRules(subject: Subject): void {
+  const { eager, demanding } = subject
+  const { fake, runFake } = on(subject)
   it.each([
     ['tokens that never change', { timeScale: 0 }],
     ['tokens that are all zero', { timeScale: 0, embedScale: 0 }],
   ])('%s give finite numbers', async (_, options) => {
     const noise = zeros([1, ...FAKE_LATENT])
-    const { samples } = await runFake({ cache: eager, noise, transformer: fakeTransformer(options), steps: 20 })
+    const { samples } = await runFake({ cache: eager, noise, transformer: fake(options), steps: 20 })
     expect(samples.data.every(Number.isFinite)).toBe(true)
   })
 
   it('inputs of a run are not written to', async () => {
     const noise = normalNoise(3n, [1, ...FAKE_LATENT])
     const before = noise.data.slice()
-    await runFake({ cache: eager, noise, transformer: guardedTransformer() })
+    await runFake({ cache: eager, noise, transformer: guardedTransformer(subject.model) })
     expect(noise.data).toEqual(before)
   })
 
   it('what it keeps is its own: buffers that the model writes again are not relied on', async () => {
-    const [own, lent] = [fakeTransformer(), lendingTransformer()].map((transformer) =>
+    const [own, lent] = [fake(), lendingTransformer(subject.model)].map((transformer) =>
       runFake({ cache: eager, guidance: 1, transformer }),
     )
     expect((await lent!).samples.data).toEqual((await own!).samples.data)
@@ -196,13 +222,15 @@ function robustnessRules({ eager, demanding }: Subject): void {
 
   if (demanding)
     it('a model that cannot offer what it needs is refused before anything runs', async () => {
-      const transformer = fakeTransformer({ cuts: [] })
+      const transformer = fake({ cuts: [] })
       await expect(runFake({ cache: demanding, transformer })).rejects.toThrow(UnmetNeedsError)
       expect(transformer.runs).toEqual([])
     })
 }
 
-function windowRules({ inWindow }: Subject): void {
+function windowRules(subject: Subject): void {
+  const { inWindow } = subject
+  const { runFake } = on(subject)
   it.each([
     [0, 0.5],
     [0.3, 0.7],

@@ -1,11 +1,11 @@
 /** Fake models that watch or punish what a caching method does with their tensors. */
 import { expect } from 'vitest'
 import type { Rows } from '../../../diffusion/families/contract.ts'
-import { fakeTransformer, type FakeTransformer } from '../../fixtures/fake-model.ts'
+import { fakeTransformer, type FakeOptions, type FakeTransformer } from '../../fixtures/fake-model.ts'
 
 /** Fails the test when a run changes the tensors it was given. */
-export function guardedTransformer(): FakeTransformer {
-  const inner = fakeTransformer()
+export function guardedTransformer(options: FakeOptions = {}): FakeTransformer {
+  const inner = fakeTransformer(options)
   const copy = (rows: Rows) => Object.values(rows).map(({ data }) => data.slice())
   return {
     ...inner,
@@ -19,8 +19,8 @@ export function guardedTransformer(): FakeTransformer {
 }
 
 /** Overwrites everything it has handed out as soon as the next evaluation begins; for one sample and one branch. */
-export function lendingTransformer(): FakeTransformer {
-  const inner = fakeTransformer()
+export function lendingTransformer(options: FakeOptions = {}): FakeTransformer {
+  const inner = fakeTransformer(options)
   const lent: Float32Array[] = []
   return {
     ...inner,

@@ -12,6 +12,7 @@ const knobs: DeepCacheParams = {
   schedule: 'uniform',
   center: 0.3,
   power: 1.4,
+  branch: 0,
   front: 1,
   back: 1,
   warm_up: 0,

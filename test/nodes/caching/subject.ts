@@ -7,7 +7,7 @@ import type { CacheConfiguration } from '../../../diffusion/caching/contract.ts'
 import type { DiffusionModel } from '../../../diffusion/families/contract.ts'
 import { loadRegistry, type RegisteredNode } from '../../../server/engine/registry.ts'
 import type { Subject } from '../../diffusion/caching/conformance.ts'
-import { fakeModel, fakeTransformer } from '../../fixtures/fake-model.ts'
+import { fakeModel, fakeTransformer, type FakeOptions } from '../../fixtures/fake-model.ts'
 import { context } from '../context.ts'
 
 /** Inputs of a node that differ from their defaults; links are given as the values they carry. */
@@ -25,6 +25,8 @@ export interface Declaration {
   readonly window?: (start: number, end: number) => Settings
   /** Settings that a model without cuts cannot serve; null when the method runs on any model. */
   readonly demanding: Settings | null
+  /** The fake model to try it on, where it is not that of eight blocks with everything to offer. */
+  readonly model?: FakeOptions
   /** True for methods whose branches share a decision by design. */
   readonly coupled?: boolean
 }
@@ -89,5 +91,6 @@ export async function subjectOf(node: RegisteredNode, declaration: Declaration):
     inWindow: (start, end) => at(window(start, end)),
     demanding: demanding && (await at(demanding)),
     coupled: declaration.coupled ?? false,
+    ...(declaration.model ? { model: declaration.model } : {}),
   }
 }
