@@ -9,6 +9,8 @@ export interface TransformerCase {
   readonly latent: Tensor
   /** Times in training steps [B]. */
   readonly timestep: Tensor
+  /** Noise levels [B], where the reference is told these and not the times. */
+  readonly sigma?: Tensor
   /** Every tensor of outputs.safetensors. */
   readonly outputs: Readonly<Record<string, Tensor>>
   /**

@@ -21,7 +21,7 @@ const shapesOf = ({ rows }: Prepared): string =>
 
 /** The whole batch, joined, with what it shares; each row by itself where their prompts differ in length. */
 async function groupsOf(opened: TransformerCase): Promise<readonly Group[]> {
-  const { transformer, latent, timestep } = opened
+  const { transformer, latent, timestep, sigma } = opened
   const all = Array.from({ length: latent.shape[0] ?? 0 }, (_, i) => i)
   const prepared: Prepared[] = []
   for (const i of all) prepared.push(await transformer.prepare(opened.conditioning(i), latent.shape.slice(1)))
@@ -32,7 +32,7 @@ async function groupsOf(opened: TransformerCase): Promise<readonly Group[]> {
     const rows = names.map((name) => [name, concatRows(indices.map((i) => prepared[i]!.rows[name]!))] as const)
     return {
       indices,
-      rows: { ...Object.fromEntries(rows), latent: own(latent), timestep: own(timestep) },
+      rows: { ...Object.fromEntries(rows), latent: own(latent), timestep: own(timestep), ...(sigma ? { sigma: own(sigma) } : {}) },
       shared: prepared[indices[0]!]!.shared,
     }
   })

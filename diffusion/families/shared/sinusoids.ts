@@ -15,6 +15,8 @@ export interface Sinusoids {
   /** Steps from the highest frequency, 1, to 1 / 10000: half the channels, or fewer where the lowest is to be just that. */
   readonly intervals: number
   readonly cosinesFirst: boolean
+  /** Factor on the products of numbers and frequencies; 1 where absent. */
+  readonly factor?: number
 }
 
 /** Rounded to float32 where the reference rounds: their arguments reach 1000. */
@@ -22,14 +24,17 @@ const frequency = (i: number, intervals: number): number =>
   float32Exp(fround(fround(fround(-Math.log(PERIOD)) * i) / intervals))
 
 /** Features [B, channels] of B numbers (Vaswani et al. 2017, section 3.5, with the halves side by side). */
-export function sinusoids(values: ArrayLike<number>, { channels, intervals, cosinesFirst }: Sinusoids): Tensor {
+export function sinusoids(
+  values: ArrayLike<number>,
+  { channels, intervals, cosinesFirst, factor = 1 }: Sinusoids,
+): Tensor {
   const half = channels >> 1
   const [cosines, sines] = cosinesFirst ? [0, half] : [half, 0]
   const frequencies = Float32Array.from({ length: half }, (_, i) => frequency(i, intervals))
   const out = new Float32Array(values.length * channels)
   for (let row = 0; row < values.length; row++)
     for (let i = 0; i < half; i++) {
-      const angle = fround(fround(values[row]!) * frequencies[i]!)
+      const angle = fround(factor * fround(fround(values[row]!) * frequencies[i]!))
       out[row * channels + cosines + i] = Math.cos(angle)
       out[row * channels + sines + i] = Math.sin(angle)
     }

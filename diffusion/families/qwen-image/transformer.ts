@@ -1,0 +1,83 @@
+/** A Qwen-Image transformer in parts. */
+import { tensor, type Tensor } from '../../tensor.ts'
+import type { Conditioning, Rows } from '../contract.ts'
+import { inPatches, packedShape, pictureFaults } from '../shared/packing.ts'
+import { PartedTransformer, pick } from '../shared/parted.ts'
+import { gridRow, unpatched } from '../shared/patches.ts'
+import { rotaryTables } from '../shared/rotary.ts'
+import { sinusoids, TIME_CHANNELS } from '../shared/sinusoids.ts'
+import type { QwenConfig } from './config.ts'
+import { qwenFlops } from './flops.ts'
+import { blocksGraph, embedGraph, headGraph, modulatedGraph, textGraph, type QwenParts } from './graphs.ts'
+
+/** Noise levels are turned into training steps after they meet the frequencies. */
+const TIME = { channels: TIME_CHANNELS, intervals: TIME_CHANNELS / 2, cosinesFirst: true, factor: 1000 }
+
+/** Rotary tables of h x w patches, whose rows and columns are counted from the middle. */
+function imageTables({ axes }: QwenConfig, h: number, w: number): Rows {
+  const [above, left] = [h - Math.floor(h / 2), w - Math.floor(w / 2)]
+  return { ...rotaryTables(h * w, (token) => [0, Math.floor(token / w) - above, (token % w) - left], axes) }
+}
+
+/** The tokens that are text [1, K, width], and their rotary tables: on all axes beyond the picture's positions. */
+function visibleText({ axes }: QwenConfig, { tokens, mask }: Conditioning, h: number, w: number) {
+  const [, length = 0, width = 0] = tokens.shape
+  const kept = Array.from({ length }, (_, i) => i).filter((i) => mask?.data[i] !== 0)
+  const data = new Float32Array(kept.length * width)
+  kept.forEach((from, to) => data.set(tokens.data.subarray(from * width, (from + 1) * width), to * width))
+  const start = Math.max(Math.floor(h / 2), Math.floor(w / 2))
+  const { cos, sin } = rotaryTables(kept.length, (token) => axes.sizes.map(() => start + kept[token]!), axes)
+  const asRow = ({ data: values, shape }: Tensor): Tensor => tensor(values, [1, ...shape])
+  return {
+    tokens: tensor(data, [1, kept.length, width]),
+    rows: { 'text cos': asRow(cos), 'text sin': asRow(sin) },
+  }
+}
+
+/** `name` stands in front of errors. */
+export function qwenTransformer(parts: QwenParts, name: string): PartedTransformer {
+  const { config: c, weights } = parts
+  const imageAndTime = (rows: Rows): Rows => pick(rows, ['image', 'temb'])
+  const sides = ([, height = 0, width = 0]: readonly number[]) => [height / c.patch, width / c.patch] as const
+  return new PartedTransformer({
+    facts: {
+      family: 'qwen-image',
+      depth: c.blocks,
+      cuts: new Set(Array.from({ length: c.blocks + 1 }, (_, i) => i)),
+      modules: new Set(),
+      taps: new Set(['modulated', 'temb']),
+    },
+    ...{ name, weights, constants: ['cos', 'sin'] },
+    carried: ['image', 'text', 'temb', 'text cos', 'text sin'],
+    text: () => textGraph(parts),
+    embed: {
+      graph: () => embedGraph(parts),
+      feeds(rows) {
+        const { latent, sigma } = pick(rows, ['latent', 'sigma'])
+        return { patches: inPatches(latent, c.patch), time: sinusoids(sigma.data, TIME) }
+      },
+    },
+    blocks: (from, to) => blocksGraph(parts, from, to),
+    head: {
+      graph: () => headGraph(parts),
+      feeds: (rows, shared) => ({ ...imageAndTime(rows), grid: packedShape(shared, c.patch, c.channels) }),
+      finish: ({ prediction }) => ({ prediction: unpatched(prediction!) }),
+    },
+    taps: { modulated: { graph: () => modulatedGraph(parts), feeds: imageAndTime } },
+    readable: ['temb'],
+    prompt(conditioning, latentShape) {
+      const { tokens: given } = conditioning
+      const faults = [...pictureFaults(latentShape, c.channels, c.patch)]
+      if (given.shape.length !== 3 || given.shape[2] !== c.textWidth)
+        faults.push(`text tokens are [${given.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+      if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)
+      const [h, w] = sides(latentShape)
+      const { tokens, rows } = visibleText(c, conditioning, h, w)
+      return { feeds: { tokens }, rows, tokens: { image: h * w, text: tokens.shape[1] ?? 0 } }
+    },
+    shared(latentShape) {
+      return { ...imageTables(c, ...sides(latentShape)), grid: gridRow(latentShape, c.patch) }
+    },
+    flops: (part, tokens) => qwenFlops(part, tokens, c),
+  })
+}
