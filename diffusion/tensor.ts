@@ -105,6 +105,20 @@ export function meanAbs(a: Tensor): number {
   return (s0 + s1 + s2 + s3) / x.length
 }
 
+/** Whether every value is a finite number: 0 times any other is none. */
+export function isFiniteTensor({ data }: Tensor): boolean {
+  const even = data.length & ~3
+  let [s0, s1, s2, s3] = [0, 0, 0, 0]
+  for (let i = 0; i < even; i += 4) {
+    s0 += 0 * data[i]!
+    s1 += 0 * data[i + 1]!
+    s2 += 0 * data[i + 2]!
+    s3 += 0 * data[i + 3]!
+  }
+  for (let i = even; i < data.length; i++) s0 += 0 * data[i]!
+  return s0 + s1 + s2 + s3 === 0
+}
+
 /** Mean of |a - b|, summed as in `meanAbs`. */
 export function meanAbsDifference(a: Tensor, b: Tensor): number {
   sameSize(a, b, 'meanAbsDifference')

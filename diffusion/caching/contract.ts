@@ -18,6 +18,8 @@ export interface Call {
   readonly sigmas: readonly number[]
   /** Scale g of the guided prediction uncond + g (cond - uncond); 1 where there is no unconditional branch. */
   readonly guidance: number
+  /** Levels of all evaluations by index, where the sampler makes one at each of `sigmas` but the last; else absent. */
+  readonly path?: readonly Pick<Call, 'sigma' | 'timestep'>[]
   /** Share of the run's noise range already behind, 0 at the first evaluation and 1 at sigma 0: what `start`/`end` windows refer to. */
   readonly progress: number
   /** The noisy latent as the model takes it: [1, C, H, W] (video: [1, C, F, H, W]). */

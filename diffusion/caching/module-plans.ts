@@ -12,7 +12,7 @@ import type {
   Needs,
 } from './contract.ts'
 import { moduleKey } from './contract.ts'
-import type { Tensor } from '../tensor.ts'
+import { isFiniteTensor, type Tensor } from '../tensor.ts'
 import { forecastValue, learn, type Differences, type Forecast } from './estimators.ts'
 
 /** What every such method asks for: the modules, and a way in after the embedding and out before the head. */
@@ -43,6 +43,10 @@ export function decisionOf(given: ReadonlyMap<ModuleKey, GivenModule>, { depth, 
   const none = given.size === depth * modules.size && [...given.values()].every(({ refresh }) => !refresh)
   return none ? 'skipped' : 'partial'
 }
+
+/** Whether an output may be used again. */
+export const isFiniteOutput = ({ image, text }: ModuleOutput): boolean =>
+  isFiniteTensor(image) && (!text || isFiniteTensor(text))
 
 /** What the computed evaluations so far say of one module's output. */
 export interface KnownModule {

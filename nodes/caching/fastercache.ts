@@ -1,4 +1,5 @@
 /** FasterCache (arXiv 2410.19355): attention outputs carried on along their last change, and the unconditional branch rebuilt from the other. */
+import { mayCome } from '../../diffusion/caching/ahead.ts'
 import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
@@ -13,8 +14,14 @@ import {
 } from '../../diffusion/caching/contract.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
 import { lowPass } from '../../diffusion/caching/low-pass.ts'
-import { decisionOf, evaluateByPlan, keysOf, needsModules } from '../../diffusion/caching/module-plans.ts'
-import { axpy, lerp, sub, type Tensor } from '../../diffusion/tensor.ts'
+import {
+  decisionOf,
+  evaluateByPlan,
+  isFiniteOutput,
+  keysOf,
+  needsModules,
+} from '../../diffusion/caching/module-plans.ts'
+import { axpy, isFiniteTensor, lerp, sub, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, type Values } from '../spec.ts'
 import { switchKnobs, windowFaults, windowKnobs } from './knobs/residual.ts'
@@ -166,8 +173,6 @@ interface State {
   difference: Difference | null
 }
 
-const finite = ({ data }: Tensor): boolean => data.every(Number.isFinite)
-
 /** newer + weight (newer - older): image and text by their own weights. */
 function carriedOn(older: ModuleOutput | undefined, newer: ModuleOutput, weight: Weight): ModuleOutput {
   if (!older) return newer
@@ -182,8 +187,14 @@ function reusable({ older, newer }: Attention, weight: Weight): Map<ModuleKey, G
 /** Outputs that are not finite are left out: their modules are computed until they give something again. */
 function push(own: Attention, outputs: ReadonlyMap<ModuleKey, ModuleOutput>): void {
   own.older = own.newer
-  own.newer = new Map([...outputs].filter(([, { image, text }]) => finite(image) && (!text || finite(text))))
+  own.newer = new Map([...outputs].filter(([, output]) => isFiniteOutput(output)))
 }
+
+/** Whether an attention computed now may be one of the last two where one is carried on: at the next evaluation, or at the one after. */
+const mayServe = (call: Call, rules: Rules): boolean =>
+  [1, 2].some((by) =>
+    mayCome(call, by, (later) => forcedBecause(later, 'cond', rules) === null && rules.script.reusesAttention(later)),
+  )
 
 /** Runs one branch, its attention computed or carried on. */
 async function runBranch(
@@ -198,7 +209,7 @@ async function runBranch(
   const { script } = state.rules
   const weight = script.weight(call)
   const given = reuse ? reusable(own, weight) : new Map<ModuleKey, GivenModule>()
-  const emit = new Set(given.size === 0 ? keysOf('attn', 0, denoiser.facts.depth) : [])
+  const emit = new Set(given.size === 0 && mayServe(call, state.rules) ? keysOf('attn', 0, denoiser.facts.depth) : [])
   const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { given, emit })
   if (given.size === 0) push(own, outputs)
   else if (script.learnsFrom === 'all') push(own, new Map([...given].map(([key, { output }]) => [key, output])))
@@ -210,7 +221,7 @@ async function runBranch(
 /** Parts of the difference of two predictions; null when they are not finite. */
 function differenceOf(uncond: Tensor, cond: Tensor, share: number): Difference | null {
   const whole = sub(uncond, cond)
-  if (!finite(whole)) return null
+  if (!isFiniteTensor(whole)) return null
   const side = Math.min(...whole.shape.slice(-2))
   const low = lowPass(whole, Math.floor(side * share))
   return { low, high: sub(whole, low), factors: { low: 1, high: 1 } }
@@ -218,8 +229,7 @@ function differenceOf(uncond: Tensor, cond: Tensor, share: number): Difference |
 
 /** cond + a low + b high: the exact real form of adding the boosted spectra. */
 function rebuilt(call: Call, cond: Tensor, difference: Difference, script: Script) {
-  const { low, high } = script.boost(call)
-  const { factors } = difference
+  const [{ low, high }, { factors }] = [script.boost(call), difference]
   const now = script.compounds ? { low: factors.low * low, high: factors.high * high } : { low, high }
   const prediction = axpy(axpy(cond, now.low, difference.low), now.high, difference.high)
   return { prediction, difference: { ...difference, factors: now } }
@@ -243,10 +253,9 @@ async function evaluate(call: Call, denoiser: Denoiser, state: State): Promise<R
   const forced = forcedBecause(call, 'cond', state.rules)
   const ran = branchesToRun(call, forced, state)
   const reuse = carriesOn(call, forced, ran, state)
-  const because = forced === null ? {} : { forced }
   const run = async (branch: Branch): Promise<readonly [Branch, Evaluated]> => {
     const { prediction, trace } = await runBranch(call, branch, denoiser, state, reuse)
-    return [branch, { prediction, trace: { ...trace, ...because } }]
+    return [branch, { prediction, trace: { ...trace, ...(forced !== null && { forced }) } }]
   }
   const answers = new Map(await Promise.all(ran.map(run)))
   const [cond, uncond] = [answers.get('cond')?.prediction, answers.get('uncond')?.prediction]
@@ -259,23 +268,15 @@ async function evaluate(call: Call, denoiser: Denoiser, state: State): Promise<R
   return answers
 }
 
-async function plain(call: Call, denoiser: Denoiser): Promise<ReadonlyMap<Branch, Evaluated>> {
-  return eachBranch(call, async (branch) => ({
-    prediction: await denoiser.predict(call, branch),
-    trace: { decision: 'full' },
-  }))
-}
-
 export const fasterCache: CacheMethod<FasterCacheParams, State> = {
   id: 'FasterCache',
   needs: (params, facts) => (!isOff(params) && mayReuseAttention(params) ? needsModules(['attn'], facts) : {}),
   cautions(params, _, run) {
     if (isOff(params) || run?.guidance !== 1) return []
-    return mayReuseAttention(params)
-      ? ['FasterCache: with guidance 1 there is no unconditional branch to rebuild; only attention is reused']
-      : [
-          'FasterCache: with guidance 1 there is no unconditional branch to rebuild, and attention is never reused: nothing is skipped',
-        ]
+    const left = mayReuseAttention(params)
+      ? '; only attention is reused'
+      : ', and attention is never reused: nothing is skipped'
+    return [`FasterCache: with guidance 1 there is no unconditional branch to rebuild${left}`]
   },
   start: (params) => ({
     rules: rulesOf(params),
@@ -285,7 +286,7 @@ export const fasterCache: CacheMethod<FasterCacheParams, State> = {
     difference: null,
   }),
   evaluate: (call, denoiser, state, params) =>
-    isOff(params) ? plain(call, denoiser) : evaluate(call, denoiser, state),
+    isOff(params) ? eachBranch(call, (branch) => inFull(denoiser, call, branch)) : evaluate(call, denoiser, state),
 }
 
 export default defineNode({

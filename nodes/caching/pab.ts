@@ -1,4 +1,5 @@
 /** PAB, pyramid attention broadcast (arXiv 2408.12588): in the calm middle of a run, attention outputs serve several steps. */
+import { mayCome } from '../../diffusion/caching/ahead.ts'
 import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
@@ -14,7 +15,13 @@ import {
   type ModuleOutput,
 } from '../../diffusion/caching/contract.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
-import { decisionOf, evaluateByPlan, keysOf, needsModules } from '../../diffusion/caching/module-plans.ts'
+import {
+  decisionOf,
+  evaluateByPlan,
+  isFiniteOutput,
+  keysOf,
+  needsModules,
+} from '../../diffusion/caching/module-plans.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, type Values } from '../spec.ts'
 import { switchKnobs, windowFaults } from './knobs/residual.ts'
@@ -182,9 +189,6 @@ interface State {
   readonly branches: PerBranch<BranchState>
 }
 
-const finite = ({ image, text }: ModuleOutput): boolean =>
-  image.data.every(Number.isFinite) && (text?.data.every(Number.isFinite) ?? true)
-
 /** Which modules are answered with what they gave before. A module that never ran, or a branch that sat out, is computed. */
 function givenAt(call: Call, { broadcasts }: State, { outputs, seen }: BranchState): Map<ModuleKey, GivenModule> {
   const given = new Map<ModuleKey, GivenModule>()
@@ -197,17 +201,28 @@ function givenAt(call: Call, { broadcasts }: State, { outputs, seen }: BranchSta
   return given
 }
 
+/** Modules that are computed now and may be answered at the next evaluation: no other output will ever be used. */
+function servingNext(
+  call: Call,
+  branch: Branch,
+  { broadcasts, forcing }: State,
+  given: ReadonlyMap<ModuleKey, GivenModule>,
+): ReadonlySet<ModuleKey> {
+  const served = broadcasts.filter(({ reuses }) =>
+    mayCome(call, 1, (next) => forcedBecause(next, branch, forcing) === null && reuses(next)),
+  )
+  const keys = served.flatMap(({ kind, blocks }) => keysOf(kind, 0, blocks))
+  return new Set(keys.filter((key) => !given.has(key)))
+}
+
 async function evaluateBranch(call: Call, branch: Branch, denoiser: Denoiser, state: State): Promise<Evaluated> {
   const own = state.branches.of(branch)
   const forced = forcedBecause(call, branch, state.forcing)
   const given = forced === null ? givenAt(call, state, own) : new Map<ModuleKey, GivenModule>()
-  const kept = state.broadcasts.flatMap(({ kind, blocks }) => keysOf(kind, 0, blocks))
-  const emit = new Set(kept.filter((key) => !given.has(key)))
+  const emit = servingNext(call, branch, state, given)
   const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { given, emit })
-  for (const [key, output] of outputs) {
-    if (finite(output)) own.outputs.set(key, output)
-    else own.outputs.delete(key)
-  }
+  for (const key of own.outputs.keys()) if (!given.has(key)) own.outputs.delete(key)
+  for (const [key, output] of outputs) if (isFiniteOutput(output)) own.outputs.set(key, output)
   own.seen = call.index
   const decision = decisionOf(given, denoiser.facts)
   return { prediction, trace: { decision, ...(forced !== null && decision === 'full' ? { forced } : {}) } }
