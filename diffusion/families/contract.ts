@@ -137,6 +137,11 @@ export interface DiffusionModel {
 export interface TextEncoders {
   /** Text to conditioning; too long a text is cut at the model's limit and `onWarning` is told. */
   encode(text: string, onWarning?: (message: string) => void): Promise<Conditioning>
+  /** A text of its own for each encoder, by ComfyUI's short names ('l', 'g'); absent where there is one encoder only. */
+  encodeEach?(
+    texts: Readonly<Record<string, string>>,
+    onWarning?: (message: string) => void,
+  ): Promise<Conditioning>
 }
 
 /**

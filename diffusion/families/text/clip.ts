@@ -65,8 +65,8 @@ const PROJECTION = 'text_projection.weight'
 const OPEN_CLIP_PROJECTION = 'text_projection'
 
 /**
- * ids [B, T] and bias [1, 1, T, T] -> last [B, T, width], penultimate [B, T, width] (before the last layer) and, where the weights have a
- * projection, projected [B, T, P]; with taps `hidden.k` after k layers as well.
+ * ids [B, T] and bias [1, 1, T, T] -> last [B, T, width], penultimate [B, T, width] (before the last layer), skipped (that under the final
+ * norm) and, where the weights have a projection, projected [B, T, P]; with taps `hidden.k` after k layers as well.
  */
 export function clipGraph(c: ClipConfig, weights: WeightLookup, taps = false): Model {
   const g = new Graph()
@@ -76,15 +76,19 @@ export function clipGraph(c: ClipConfig, weights: WeightLookup, taps = false): M
   const positions = g.weight(at.at('embeddings.position_embedding.weight', 2))
   const length = g.op('Shape', [ids], { start: 1, end: 2 })
   const used = g.op('Slice', [positions, g.ints([0]), length, g.ints([0])])
+  const [weight, offset] = ['weight', 'bias'].map((leaf) => at.at(`final_layer_norm.${leaf}`))
+  const normed = (state: Value): Value => layerNorm(g, state, weight!, offset!, c.epsilon)
   let x = g.op('Add', [embedding(g, at.at('embeddings.token_embedding.weight', 2), ids), used])
   for (let i = 0; i < c.layers; i++) {
     if (taps) g.output(`hidden.${i}`, x, ['B', 'T', c.width])
-    if (i + 1 === c.layers) g.output('penultimate', x, ['B', 'T', c.width])
+    if (i + 1 === c.layers) {
+      g.output('penultimate', x, ['B', 'T', c.width])
+      g.output('skipped', normed(x), ['B', 'T', c.width])
+    }
     x = clipLayer(g, c, at.in(`encoder.layers.${i}`), x, bias)
   }
   if (taps) g.output(`hidden.${c.layers}`, x, ['B', 'T', c.width])
-  const [weight, offset] = ['weight', 'bias'].map((leaf) => at.at(`final_layer_norm.${leaf}`))
-  const last = layerNorm(g, x, weight!, offset!, c.epsilon)
+  const last = normed(x)
   g.output('last', last, ['B', 'T', c.width])
   if (weights.has(PROJECTION)) {
     const projection = weights.at(PROJECTION, 2)

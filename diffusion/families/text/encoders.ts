@@ -26,9 +26,12 @@ function checkVocabulary(tokenizer: TextTokenizer, table: StoredTensor, name: st
     throw new Error(`${name}: the tokenizer gives ids up to ${tokenizer.size - 1}, '${table.name}' has ${rows} rows`)
 }
 
+/** What a text encoder of CLIP's kind gives, see `ClipEncoder.states`. */
+export type ClipStates = Readonly<Record<'last' | 'penultimate' | 'skipped' | 'pooled', Tensor>>
+
 /** CLIPTextModel with its tokenizer. */
 export class ClipEncoder {
-  /** Width of the pooled text. */
+  /** Of a token's state, and of the pooled text before any projection. */
   readonly width: number
   readonly #config: ClipConfig
   readonly #tokenizer: TextTokenizer
@@ -50,20 +53,24 @@ export class ClipEncoder {
     return pooledRow(last!, end)
   }
 
-  /** Every token's state before the last layer [1, L, width], and the pooled text [1, P], projected where the model has a projection. */
-  async states(text: string, onWarning: OnWarning): Promise<{ penultimate: Tensor; pooled: Tensor }> {
-    const { last, projected, penultimate, end } = await this.#run(text, onWarning)
-    return { penultimate: penultimate!, pooled: pooledRow(projected ?? last!, end) }
+  /**
+   * Every token's state [1, L, width] after the last layer and the final norm (`last`), before the last layer (`penultimate`), that under
+   * the final norm (`skipped`); and the pooled text [1, P], projected where the model has a projection.
+   */
+  async states(text: string, onWarning: OnWarning): Promise<ClipStates> {
+    const { projected, end, last, penultimate, skipped } = await this.#run(text, onWarning)
+    return {
+      ...{ last: last!, penultimate: penultimate!, skipped: skipped! },
+      pooled: pooledRow(projected ?? last!, end),
+    }
   }
 
   /** What the graph gives, and the place of the token that ends the text. */
   async #run(text: string, onWarning: OnWarning) {
     const ids = this.#tokenizer.encode(text, onWarning)
-    const { last, projected, penultimate } = await this.#session.run({
-      ids: asFeed(ids),
-      bias: causalBias(ids.length),
-    })
-    return { last, projected, penultimate, end: pooledIndex(ids, this.#config.eosToken) }
+    const made = await this.#session.run({ ids: asFeed(ids), bias: causalBias(ids.length) })
+    const { last, projected, penultimate, skipped } = made
+    return { last, projected, penultimate, skipped, end: pooledIndex(ids, this.#config.eosToken) }
   }
 
   release(): Promise<void> {

@@ -8,6 +8,7 @@ import { parseUnetConfig, type UnetConfig } from './config.ts'
 import { inferUnetConfig, UNET_SIGNS } from './infer.ts'
 import { unetPlace, unetShapes, type UnetLayout } from './keys.ts'
 import { parametrisationFor, STABLE_DIFFUSION_BETAS } from './sampling.ts'
+import { unetText } from './text.ts'
 import { unetTransformer } from './transformer.ts'
 import { chainOf } from './units.ts'
 
@@ -39,6 +40,7 @@ const marked = (fit: Fit): Fit => ({
 export default {
   name: 'unet',
   pipelines: ['StableDiffusionPipeline', 'StableDiffusionXLPipeline', 'LatentConsistencyModelPipeline'],
+  text: unetText,
   /** By the configuration beside the file if it is of this class (it may be another file's), and by the shapes alone. */
   fits(weights: Weights, json: Json | null): readonly Fit[] {
     const fits = fitsOf(recognition, weights, json)
