@@ -1,56 +1,39 @@
-/** Opens models from disk: whole diffusers folders, or a transformer by itself, whatever family it turns out to be. */
+/** Opens models from disk: whole checkpoints as folders or single files, or a transformer by itself, whatever family it turns out to be. */
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { openWeights, openWeightsFolder, type Weights } from '../onnx/weights.ts'
+import { openWeights, openWeightsFolder } from '../onnx/weights.ts'
 import type { Checkpoint, DiffusionModel, LatentFormat, TextEncoders } from './contract.ts'
-import type { Family, Fit, Json, OpenedTransformer, Releasable } from './family.ts'
+import type { Family, Json, Releasable } from './family.ts'
 import { fileExists, readJson, readJsonIfAny } from './json.ts'
+import { modelOf } from './model.ts'
 import { parametrisationOf } from './parametrisation.ts'
+import { recognise, UnknownModelError, type Recognised } from './recognise.ts'
 import { loadFamilies } from './registry.ts'
+import { openSingleFile } from './single-file.ts'
+import type { TokenizerFolders } from './text/find.ts'
 import { openTextFolders } from './text/needs.ts'
 import { openAutoencoder } from './vae/open.ts'
 
-/** Pixels per latent cell where no autoencoder says it: that of every published image model with 4 or 16 channels. */
-const USUAL_FACTOR = 8
-const NEAREST_SHOWN = 2
-const MISFITS_SHOWN = 3
+export { UnknownModelError }
 
-/** A file that no family recognises; the message lists the nearest ones and what did not fit. */
-export class UnknownModelError extends Error {
-  override readonly name = 'UnknownModelError'
+/** What diffusers calls the folder of what is sampled: the second where that is a U-Net. */
+const MODEL_FOLDERS = ['transformer', 'unet']
+
+/** Where no tokenizers lie but beside the encoders. */
+const NO_TOKENIZERS: TokenizerFolders = { of: () => [] }
+
+/** The transformer's folder inside a diffusers folder. */
+async function modelFolder(folder: string): Promise<string> {
+  for (const name of MODEL_FOLDERS) if (await fileExists(join(folder, name))) return join(folder, name)
+  throw new Error(`${folder}: no ${MODEL_FOLDERS.join('/ or ')}/ in it`)
 }
 
-interface Recognised {
-  readonly family: Family
-  readonly fit: Fit
-}
-
-/** The family and layout that `weights` fit entirely. */
-async function recognise(weights: Weights, config: Json | null): Promise<Recognised> {
-  const families = await loadFamilies()
-  const tried = families.flatMap((family) => family.fits(weights, config).map((fit) => ({ family, fit })))
-  const found = tried.find(({ fit }) => fit.share === 1)
-  if (found) return found
-  const nearest = tried.sort((a, b) => b.fit.share - a.fit.share).slice(0, NEAREST_SHOWN)
-  const lines = nearest.map(({ fit }) => {
-    const shown = fit.misfits.slice(0, MISFITS_SHOWN).join('; ')
-    const more = fit.misfits.length - MISFITS_SHOWN
-    return `${fit.label} fits ${Math.round(100 * fit.share)} %: ${shown}${more > 0 ? `; and ${more} more` : ''}`
-  })
-  const keys = [...weights.tensors.keys()].slice(0, MISFITS_SHOWN).join(', ')
-  throw new UnknownModelError(
-    `${weights.where}: no known model family. It has ${weights.tensors.size} tensors (${keys}, ...). ` +
-      `Nearest: ${lines.join(' | ')}`,
-  )
-}
-
-async function openTransformer(given: string): Promise<OpenedTransformer & { family: string }> {
+async function recogniseAt(given: string): Promise<Recognised> {
   const isFolder = (await stat(given)).isDirectory()
-  const path = isFolder && (await isCheckpointFolder(given)) ? join(given, 'transformer') : given
+  const path = isFolder && (await isCheckpointFolder(given)) ? await modelFolder(given) : given
   const weights = await (isFolder ? openWeightsFolder(path) : openWeights(path))
   const config = await readJsonIfAny(join(isFolder ? path : dirname(path), 'config.json'))
-  const { family, fit } = await recognise(weights, config)
-  return { ...fit.open(), family: family.name }
+  return recognise(weights, config)
 }
 
 /** `latent_rgb.json` in a VAE folder: how a latent cell looks, for previews. */
@@ -68,14 +51,7 @@ function latentRgb(json: Json | null, channels: number, where: string): LatentFo
  * diffusers folder of which it takes only that part. Reads headers only. Throws UnknownModelError, SafetensorsError, or an Error that names the file.
  */
 export async function openDiffusionModel(path: string): Promise<DiffusionModel> {
-  const { transformer, latentChannels, parametrisation, family } = await openTransformer(path)
-  return {
-    family,
-    name: basename(path),
-    transformer,
-    parametrisation,
-    latent: { channels: latentChannels, factor: USUAL_FACTOR, rgb: null },
-  }
+  return modelOf(await recogniseAt(path), { name: basename(path) })
 }
 
 async function familyOfPipeline(folder: string): Promise<Family> {
@@ -97,39 +73,37 @@ async function openText(family: Family, folder: string): Promise<TextEncoders & 
 /** Whether `folder` is a whole model in diffusers layout. */
 export const isCheckpointFolder = (folder: string): Promise<boolean> => fileExists(join(folder, 'model_index.json'))
 
-/**
- * Opens a diffusers folder (model_index.json): transformer, text encoders, autoencoder. Configurations, tokenizers and headers
- * are read and checked now; sessions open when a part is first used. `release` closes them all.
- */
-export async function openCheckpoint(folder: string): Promise<Checkpoint & Releasable> {
+/** A diffusers folder (model_index.json). */
+async function openFolder(folder: string): Promise<Checkpoint & Releasable> {
   const family = await familyOfPipeline(folder)
-  const opened = await openTransformer(join(folder, 'transformer'))
+  const recognised = await recogniseAt(folder)
   const vae = await openAutoencoder(join(folder, 'vae'))
-  if (vae.channels !== opened.latentChannels)
-    throw new Error(
-      `${folder}: the transformer takes ${opened.latentChannels} latent channels, the vae has ${vae.channels}`,
-    )
   const clip = await openText(family, folder)
   const [scheduler, rgb] = [join(folder, 'scheduler', 'scheduler_config.json'), join(folder, 'vae', 'latent_rgb.json')]
-  const { transformer } = opened
+  const [schedule, look] = [await readJsonIfAny(scheduler), await readJsonIfAny(rgb)]
+  const model = modelOf(recognised, {
+    ...{ name: basename(folder), vae },
+    rgb: latentRgb(look, vae.channels, rgb),
+    parametrisation: (fallback) => parametrisationOf(schedule, fallback, scheduler),
+  })
   return {
-    model: {
-      family: opened.family,
-      name: basename(folder),
-      transformer,
-      parametrisation: parametrisationOf(await readJsonIfAny(scheduler), opened.parametrisation, scheduler),
-      latent: {
-        channels: vae.channels,
-        factor: vae.factor,
-        rgb: latentRgb(await readJsonIfAny(rgb), vae.channels, rgb),
-      },
-    },
-    clip,
-    vae,
+    ...{ model, clip, vae },
     async release() {
-      await transformer.release()
+      await model.transformer.release()
       await clip.release()
       await vae.release()
     },
   }
+}
+
+/**
+ * Opens a whole model: a diffusers folder (model_index.json) or an all-in-one .safetensors file. Transformer, text encoders, autoencoder:
+ * configurations, tokenizers and headers are read and checked now; sessions open when a part is first used. `release` closes them all.
+ * `tokenizers` are for files, which have none.
+ */
+export async function openCheckpoint(
+  path: string,
+  tokenizers: TokenizerFolders = NO_TOKENIZERS,
+): Promise<Checkpoint & Releasable> {
+  return (await stat(path)).isDirectory() ? openFolder(path) : openSingleFile(path, tokenizers)
 }

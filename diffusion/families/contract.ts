@@ -1,6 +1,7 @@
 /** What a model family provides: a transformer in parts over batches, text encoders, an autoencoder, and how it is sampled. */
 import type { CacheConfiguration, Facts, ModuleKey } from '../caching/contract.ts'
 import type { Tensor } from '../tensor.ts'
+import type { ChangeWeights } from './changes.ts'
 
 /** A prompt as the transformer takes it; in a sampling run also a batch of B prompts, one for each latent. */
 export interface Conditioning {
@@ -14,6 +15,8 @@ export interface Conditioning {
   readonly extras: Readonly<Record<string, number>>
   /** Model inputs that are tensors, set by nodes, [1, ...] each: `concat_latent_image`, `concat_mask` and `clip_vision_output` (WanImageToVideo), ... */
   readonly tensors?: Readonly<Record<string, Tensor>>
+  /** Shares of sampling between which the prompt applies, 0 the noisiest; absent where it always does. */
+  readonly range?: { readonly start: number; readonly end: number }
 }
 
 /** Tensors by name, each with a leading batch extent. */
@@ -89,6 +92,12 @@ export interface Transformer {
   release(): Promise<void>
 }
 
+/** The sampler's latents are (the autoencoder's own - shift) * scale. */
+export interface LatentScaling {
+  readonly scale: number
+  readonly shift: number
+}
+
 /** Latents as the sampler sees them, relative to what the autoencoder gives. */
 export interface LatentFormat {
   readonly channels: number
@@ -96,6 +105,8 @@ export interface LatentFormat {
   readonly factor: number
   /** Frames per latent frame of a video model, whose latents are [B, C, F, h, w]; absent for pictures: [B, C, h, w]. */
   readonly temporalFactor?: number
+  /** How they are scaled, for autoencoders that come without a configuration; absent where there is but one for these latents. */
+  readonly scaling?: LatentScaling
   /** Linear map latent -> RGB in 0..1 for previews: `weights` [channels][3] and `bias` [3]; null if unknown. */
   readonly rgb: { readonly weights: readonly (readonly number[])[]; readonly bias: readonly number[] } | null
 }
@@ -131,6 +142,10 @@ export interface DiffusionModel {
   readonly latent: LatentFormat
   /** Carried by the model through guiders and custom samplers (ApplyCache, EasyCache, LazyCache); a sampler's own cache comes first. */
   readonly cache?: CacheConfiguration
+  /** Opens the transformer anew from the same files with all these changes on its weights (LoRAs). The sessions of both stay apart. */
+  readonly reopen?: (changes: readonly ChangeWeights[]) => Transformer
+  /** What has been put on its weights. */
+  readonly changes?: readonly ChangeWeights[]
 }
 
 /** The value of a CLIP link: every text encoder of a model and their tokenizers. */
@@ -138,10 +153,11 @@ export interface TextEncoders {
   /** Text to conditioning; too long a text is cut at the model's limit and `onWarning` is told. */
   encode(text: string, onWarning?: (message: string) => void): Promise<Conditioning>
   /** A text of its own for each encoder, by ComfyUI's short names ('l', 'g'); absent where there is one encoder only. */
-  encodeEach?(
-    texts: Readonly<Record<string, string>>,
-    onWarning?: (message: string) => void,
-  ): Promise<Conditioning>
+  encodeEach?(texts: Readonly<Record<string, string>>, onWarning?: (message: string) => void): Promise<Conditioning>
+  /** Opens the encoders anew from the same files with all these changes on their weights (LoRAs). */
+  readonly reopen?: (changes: readonly ChangeWeights[]) => Promise<TextEncoders & { release(): Promise<void> }>
+  /** What has been put on their weights. */
+  readonly changes?: readonly ChangeWeights[]
 }
 
 /**
@@ -153,8 +169,10 @@ export interface Autoencoder {
   /** Frames per latent frame, for video; absent where latents are single pictures. */
   readonly temporalFactor?: number
   readonly channels: number
+  /** What scaling it gives latents, and takes them in unless it is told; absent where there is but one for these latents. */
+  readonly scaling?: LatentScaling
   /** [B, C, h, w] -> [B, h * factor, w * factor, 3], clamped to 0..1; of video [B, C, F, h, w] -> [B * frames, h * factor, w * factor, 3]. */
-  decode(latent: Tensor): Promise<Tensor>
+  decode(latent: Tensor, scaling?: LatentScaling): Promise<Tensor>
   /**
    * [B, H, W, 3] -> [B, C, H / factor, W / factor] (mean of the posterior); H and W must be multiples of `factor`. For video the pictures
    * are the frames of one: [1, C, 1 + floor((B - 1) / t), H / factor, W / factor]; frames beyond 1 + a multiple of t are left out.

@@ -1,7 +1,10 @@
 /** What the folder of a model family exports, so that files of unknown origin can be recognised and opened. */
-import type { StoredTensor, Weights } from '../onnx/weights.ts'
+import type { Weights } from '../onnx/weights.ts'
+import type { ChangeWeights, Place } from './changes.ts'
 import type { TextNeeds } from './text/needs.ts'
-import type { Parametrisation, TextEncoders, Transformer } from './contract.ts'
+import type { LatentScaling, Parametrisation, TextEncoders, Transformer } from './contract.ts'
+
+export type { Place }
 
 /** A parsed JSON object, such as a `config.json`. */
 export type Json = Readonly<Record<string, unknown>>
@@ -18,22 +21,11 @@ export interface OpenedTransformer {
   readonly latentChannels: number
   /** How it is sampled when no scheduler configuration says otherwise. */
   readonly parametrisation: Parametrisation
+  /** How its latents are scaled when no autoencoder's configuration says otherwise. */
+  readonly scaling?: LatentScaling
+  /** Frames per latent frame, of a video model. */
+  readonly temporalFactor?: number
 }
-
-/** Where a weight starts: a tensor of the file, and the first of its rows. */
-export interface Place {
-  readonly key: string
-  readonly row: number
-}
-
-/** A family's weights under its own names, and where each of its published layouts keeps one: LoRAs name layers by either. */
-export interface NamedModel {
-  readonly weights: ReadonlyMap<string, StoredTensor>
-  places(name: string): readonly Place[]
-}
-
-/** Puts changes on weights before a model is built of them. */
-export type ChangeWeights = (model: NamedModel) => ReadonlyMap<string, StoredTensor>
 
 /** How well a file fits one layout of one family. */
 export interface Fit {

@@ -26,6 +26,7 @@ export default {
       transformer: ditTransformer({ config, weights: found }, `DiT model ${basename(weights.where)}`),
       latentChannels: config.channels,
       parametrisation: discrete('epsilon', LINEAR_BETAS),
+      scaling: { scale: 0.18215, shift: 0 },
     })
     const tensors = unprefixed(weights.tensors, ['proj_out_1.weight'])
     const place = (key: string) => ({ key, row: 0 })

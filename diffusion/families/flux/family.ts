@@ -24,6 +24,7 @@ const recognition: Recognition<FluxConfig, FluxLayout> = {
     transformer: new FluxTransformer({ config, weights }, `FLUX model ${basename(where)}`),
     latentChannels: config.patchChannels / 4,
     parametrisation: flow(config.guidance ? DEV_SHIFT : 1),
+    scaling: { scale: 0.3611, shift: 0.1159 },
   }),
 }
 

@@ -30,6 +30,7 @@ export default {
         open: (config, found, where) => ({
           transformer: hunyuanTransformer({ config, weights: found }, `HunyuanVideo model ${basename(where)}`),
           latentChannels: config.outChannels,
+          temporalFactor: 4,
           parametrisation: flow(SHIFT),
         }),
       },

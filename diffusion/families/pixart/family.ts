@@ -13,6 +13,9 @@ const LABEL = 'pixart (diffusers keys)'
 /** What diffusers calls the class; early checkpoints name the one it was split from. */
 const CLASSES: readonly unknown[] = ['PixArtTransformer2DModel', 'Transformer2DModel']
 
+/** `scaling_factor` of SD 1.5's and SDXL's autoencoders, which they were trained on. */
+const SCALING = { alpha: { scale: 0.18215, shift: 0 }, sigma: { scale: 0.13025, shift: 0 } }
+
 export default {
   name: 'pixart',
   pipelines: ['PixArtSigmaPipeline', 'PixArtAlphaPipeline'],
@@ -26,6 +29,7 @@ export default {
       transformer: pixartTransformer({ config, weights: found }, `PixArt model ${basename(weights.where)}`),
       latentChannels: config.channels,
       parametrisation: discrete('epsilon', LINEAR_BETAS),
+      scaling: SCALING[config.sized ? 'alpha' : 'sigma'],
     })
     const tensors = unprefixed(weights.tensors, ['adaln_single.linear.weight'])
     const place = (key: string) => ({ key, row: 0 })

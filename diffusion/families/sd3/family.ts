@@ -24,6 +24,7 @@ const recognition: Recognition<Sd3Config, Sd3Layout> = {
     transformer: sd3Transformer({ config, weights }, `SD3 model ${basename(where)}`),
     latentChannels: config.channels,
     parametrisation: flow(SHIFT),
+    scaling: { scale: 1.5305, shift: 0.0609 },
   }),
 }
 

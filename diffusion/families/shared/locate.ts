@@ -106,6 +106,10 @@ export function fitOf({ label, weights, tensors, shapes, place, places, open }: 
       ...misfits,
     ])
   if (misfits.length > 0) return unfit(weights, label, found.size / shapes.size, misfits)
-  const named = { weights: found, places: places ?? ((name: string) => [place(name)]) }
+  const named = {
+    role: { kind: 'transformer' as const },
+    weights: found,
+    places: places ?? ((name: string) => [place(name)]),
+  }
   return { label, share: 1, misfits, open: (change) => open(change ? change(named) : found) }
 }

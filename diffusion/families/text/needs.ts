@@ -1,6 +1,7 @@
 /** What a family reads prompts with: which encoders it takes, and how their states become its conditioning. */
 import { join } from 'node:path'
 import { openWeightsFolder } from '../../onnx/weights.ts'
+import type { ChangeWeights, Place, Role } from '../changes.ts'
 import type { TextEncoders } from '../contract.ts'
 import type { Releasable } from '../family.ts'
 import { fileExists, readJsonIfAny } from '../json.ts'
@@ -35,11 +36,19 @@ export interface TextNeeds {
   readonly types: readonly string[]
   /** By name. Several of one kind stand in order of width, narrowest first, which is how loose files are told apart. */
   readonly slots: Readonly<Record<string, Slot<Releasable>>>
-  /** Opens the encoders and puts them together; `sources` by slot name. Closes what is open when one fails. */
+  /** Opens the encoders, with changes on their weights, and puts them together; `sources` by slot name. Closes what is open when one fails. */
   open(
     sources: Readonly<Record<string, LooseSource | undefined>>,
     around: TextSurroundings,
+    changes?: readonly ChangeWeights[],
   ): Promise<TextEncoders & Releasable>
+}
+
+/** The encoder with changes on its weights. */
+function changed(source: LooseSource, role: Role, changes: readonly ChangeWeights[]): LooseSource {
+  const places = (key: string): readonly Place[] => [{ key, row: 0 }]
+  const tensors = changes.reduce((weights, change) => change({ role, weights, places }), source.weights.tensors)
+  return { ...source, weights: { ...source.weights, tensors } }
 }
 
 /** Declares what a family takes; `assemble` gets exactly the slots, typed, and gives what the CLIP port carries. */
@@ -52,30 +61,33 @@ export function textNeeds<const S extends Slots>(declared: {
   ): TextEncoders | Promise<TextEncoders>
 }): TextNeeds {
   const { types, slots, assemble } = declared
-  return {
+  const needs: TextNeeds = {
     ...{ types, slots },
-    async open(sources, around) {
+    async open(sources, around, changes = []) {
       const opened: Record<string, Releasable | null> = {}
       const release = async (): Promise<void> => {
         for (const encoder of Object.values(opened)) await encoder?.release()
       }
       try {
-        for (const [name, slot] of Object.entries(slots)) {
+        for (const [index, [name, slot]] of Object.entries(slots).entries()) {
           const source = sources[name]
           if (!source && !slot.optional)
             throw new Error(`there is no ${name} (${slot.kind.name}) among the text encoders`)
           const tokens = (await slot.tokens?.(around.folder)) ?? null
-          opened[name] = source ? await slot.kind.open({ ...source, tokens }) : null
+          const role: Role = { kind: 'text', slot: name, index, folder: slot.folders[0] }
+          opened[name] = source ? await slot.kind.open({ ...changed(source, role, changes), tokens }) : null
         }
         const encoders = opened as { readonly [K in keyof S]: EncoderOf<S[K]> }
         const text = await assemble(encoders, around)
-        return Object.assign(text, { release })
+        const reopen = (others: readonly ChangeWeights[]) => needs.open(sources, around, others)
+        return Object.assign(text, { release, reopen, changes })
       } catch (error) {
         await release()
         throw error
       }
     },
   }
+  return needs
 }
 
 /** Opens the text encoders of a model in diffusers layout. */

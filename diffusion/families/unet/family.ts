@@ -15,6 +15,11 @@ import { chainOf } from './units.ts'
 /** Keys without values by which people mark a single file as one of a model that predicts the velocity. */
 const VELOCITY_MARKS = ['v_pred', 'model.diffusion_model.v_pred']
 
+/** Values of a text token in Stable Diffusion XL. */
+const XL_TEXT_WIDTH = 2048
+/** `scaling_factor` of the autoencoders they were trained on. */
+const SCALING = { first: { scale: 0.18215, shift: 0 }, xl: { scale: 0.13025, shift: 0 } }
+
 const recognition: Recognition<UnetConfig, UnetLayout> = {
   name: 'unet',
   className: 'UNet2DConditionModel',
@@ -28,13 +33,14 @@ const recognition: Recognition<UnetConfig, UnetLayout> = {
     transformer: unetTransformer({ config, weights }, `U-Net ${basename(where)}`),
     latentChannels: config.outChannels,
     parametrisation: parametrisationFor(config, weights),
+    scaling: config.textWidth === XL_TEXT_WIDTH ? SCALING.xl : SCALING.first,
   }),
 }
 
 /** A fit whose model predicts the velocity. */
 const marked = (fit: Fit): Fit => ({
   ...fit,
-  open: () => ({ ...fit.open(), parametrisation: discrete('v', STABLE_DIFFUSION_BETAS) }),
+  open: (change) => ({ ...fit.open(change), parametrisation: discrete('v', STABLE_DIFFUSION_BETAS) }),
 })
 
 export default {

@@ -4,7 +4,7 @@ import { LazySession } from '../../onnx/lazy-session.ts'
 import { chooseWeightMode } from '../../onnx/session.ts'
 import { float32Bytes, type Weights } from '../../onnx/weights.ts'
 import type { Tensor } from '../../tensor.ts'
-import type { Autoencoder } from '../contract.ts'
+import type { Autoencoder, LatentScaling } from '../contract.ts'
 import { WeightLookup } from '../lookup.ts'
 import type { VaeConfig } from './config.ts'
 import { decoderGraph, encoderGraph } from './graphs.ts'
@@ -19,6 +19,7 @@ export const vaeWeights = (weights: Weights): WeightLookup => new WeightLookup(w
 export class KlAutoencoder implements Autoencoder {
   readonly factor: number
   readonly channels: number
+  readonly scaling: LatentScaling
   readonly #name: string
   readonly #encoder: LazySession
   readonly #decoder: LazySession
@@ -26,6 +27,7 @@ export class KlAutoencoder implements Autoencoder {
   constructor(config: VaeConfig, weights: Weights) {
     this.factor = config.factor
     this.channels = config.latentChannels
+    this.scaling = { scale: config.scale, shift: config.shift }
     this.#name = `VAE ${basename(dirname(weights.where))}/${basename(weights.where)}`
     const lookup = vaeWeights(weights)
     const mode = chooseWeightMode(float32Bytes(weights))

@@ -56,10 +56,9 @@ export function parseVaeConfig(json: Json, where: string): VaeConfig {
 const GROUPS = 32
 
 /**
- * From the shapes of a file without configuration (diffusers' names). Scale and shift leave no trace there: those given are SD 1's with 4
- * channels and FLUX's with 16. Throws, naming the file, when the shapes are not an AutoencoderKL's.
+ * From the shapes of a file without configuration (diffusers' names). Scale and shift leave no trace there. Throws, naming the file, when the shapes are not an AutoencoderKL's.
  */
-export function inferVaeConfig(tensors: Weights['tensors'], where: string): VaeConfig {
+export function inferVaeConfig(tensors: Weights['tensors'], where: string): Omit<VaeConfig, 'scale' | 'shift'> {
   const extent = (key: string, axis: number): number => tensors.get(key)?.shape[axis] ?? 0
   const count = (key: (index: number) => string): number => {
     let found = 0
@@ -80,7 +79,6 @@ export function inferVaeConfig(tensors: Weights['tensors'], where: string): VaeC
     groups: GROUPS,
     quantConvs: tensors.has('post_quant_conv.weight'),
     middleAttention: tensors.has('decoder.mid_block.attentions.0.group_norm.weight'),
-    ...(latentChannels === 4 ? { scale: 0.18215, shift: 0 } : { scale: 0.3611, shift: 0.1159 }),
     factor: 2 ** (stages - 1),
   }
 }

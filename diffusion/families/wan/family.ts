@@ -29,6 +29,7 @@ export default {
         open: (config, found, where) => ({
           transformer: wanTransformer({ config, weights: found }, `WAN model ${basename(where)}`),
           latentChannels: config.channels,
+          temporalFactor: 4,
           parametrisation: flow(SHIFT),
         }),
       },
