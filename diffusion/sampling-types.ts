@@ -55,16 +55,29 @@ export interface Schedule {
   sigmas(steps: number, levels: NoiseLevels): readonly number[]
 }
 
+/** A second prompt of a run that is guided twice (ComfyUI's DualCFGGuider). */
+export interface SecondPrompts {
+  readonly prompts: readonly Conditioning[]
+  /** Scale from the negative prompt to the second; 1 leaves the negative prompt out. */
+  readonly guidance: number
+  /** True: from the negative prompt to what the positive and the second give together. */
+  readonly nested: boolean
+}
+
 export interface SamplingRun {
   readonly model: DiffusionModel
   readonly positive: readonly Conditioning[]
   readonly negative: readonly Conditioning[]
   /** Classifier-free guidance scale; 1 evaluates the conditional branch only. */
   readonly guidance: number
+  /** Prompts between the positive and the negative ones, which `guidance` then leads away from. */
+  readonly second?: SecondPrompts
   /** Clean starting latent [B, C, H, W]: zeros for text-to-image. */
   readonly latent: Tensor
   /** Unit noise, shaped like `latent`. */
   readonly noise: Tensor
+  /** What is to be sampled anew, shaped like `latent`: 1, and 0 where the latent stays as it is. Absent where all is. */
+  readonly mask?: Tensor
   readonly sigmas: readonly number[]
   readonly sampler: Sampler
   /** Of the noise that samplers add on their way, 0 to 2^64 - 1; 0 unless told. */

@@ -4,64 +4,13 @@ import { buildReport } from './caching/report.ts'
 import type { Branch, CacheConfiguration, Denoiser, RunFacts } from './caching/contract.ts'
 import type { ReportRow, SamplingPlan } from './caching/report-types.ts'
 import { openDenoiser } from './denoiser.ts'
-import type { Conditioning } from './families/contract.ts'
-import { branchesFor, guided, type Evaluator } from './guidance/classifier-free.ts'
+import { guided, type Evaluator, type OpenStream } from './guidance/classifier-free.ts'
+import { isReached, labelOf, streamsOf, type Stream } from './guidance/prompts.ts'
 import { mediumOf } from './medium.ts'
 import { predictionOf } from './prediction.ts'
+import { faultsOf } from './sampling-faults.ts'
 import type { Denoise, SamplingResult, SamplingRun } from './sampling-types.ts'
-import { sizeOf, type Tensor } from './tensor.ts'
-
-const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
-
-function faultsOfConditioning(run: SamplingRun): string[] {
-  const lists: readonly (readonly [string, readonly Conditioning[]])[] =
-    run.guidance === 1
-      ? [['positive', run.positive]]
-      : [
-          ['positive', run.positive],
-          ['negative', run.negative],
-        ]
-  const samples = run.latent.shape[0] ?? 0
-  return lists.flatMap(([name, list]) => {
-    if (list.length !== 1)
-      return [`${name}: expected one conditioning, received ${list.length}; combined prompts are not supported`]
-    const [prompts = 0, pooled = prompts] = [list[0]!.tokens.shape[0], list[0]!.pooled?.shape[0]]
-    return pooled === prompts && (prompts === 1 || prompts === samples)
-      ? []
-      : [
-          `${name}: expected one prompt for all ${samples} latents or one for each, received ${prompts} (pooled ${pooled})`,
-        ]
-  })
-}
-
-function faultsOfSigmas({ sigmas, model }: SamplingRun): string[] {
-  if (sigmas.length === 0) return []
-  if (sigmas.length === 1) return ['sigmas: expected at least two noise levels, received one']
-  const falling = sigmas.every((sigma, i) => i === 0 || sigma < sigmas[i - 1]!)
-  const most = model.parametrisation.kind === 'flow' ? 1 : Infinity
-  const inRange = sigmas.every((sigma) => sigma >= 0 && sigma <= most)
-  const range = most === 1 ? 'from 0 to 1' : 'of at least 0'
-  return falling && inRange ? [] : [`sigmas: expected falling values ${range}, received ${shapeText(sigmas)}`]
-}
-
-function faultsOf(run: SamplingRun): string[] {
-  const { latent, noise, model } = run
-  const channels = model.latent.channels
-  return [
-    ...faultsOfConditioning(run),
-    ...faultsOfSigmas(run),
-    ...(latent.shape.length === noise.shape.length && latent.shape.every((extent, axis) => extent === noise.shape[axis])
-      ? []
-      : [`noise: expected the latent's shape ${shapeText(latent.shape)}, received ${shapeText(noise.shape)}`]),
-    ...(sizeOf(latent.shape) > 0
-      ? []
-      : [`latent: expected at least one value, received the shape ${shapeText(latent.shape)}`]),
-    ...(latent.shape[1] === channels
-      ? []
-      : [`latent: this model takes ${channels} channels, received ${latent.shape[1]} in ${shapeText(latent.shape)}`]),
-    ...(Number.isFinite(run.guidance) ? [] : [`guidance: expected a finite scale, received ${run.guidance}`]),
-  ]
-}
+import { add, sub, zip, type Tensor } from './tensor.ts'
 
 /** Evaluators for every sample: a cache's, or the plain forward pass. */
 function evaluatorsFor(
@@ -76,18 +25,24 @@ function evaluatorsFor(
   })
 }
 
-/** The conditioning of each branch that a run evaluates. */
-function conditioningOf(run: SamplingRun, branches: readonly Branch[]): Map<Branch, Conditioning> {
-  return new Map(branches.map((branch) => [branch, (branch === 'cond' ? run.positive : run.negative)[0]!]))
-}
+/** Model evaluations at the levels that a stream reaches. */
+const evaluationsOf = ({ sampler, sigmas }: SamplingRun, { reach }: Stream): number =>
+  sigmas.every((sigma) => sigma === sigmas.at(-1) || isReached(reach, sigma))
+    ? sampler.evaluations(sigmas)
+    : sigmas
+        .slice(0, -1)
+        .reduce((sum, sigma, i) => sum + (isReached(reach, sigma) ? sampler.evaluations(sigmas.slice(i, i + 2)) : 0), 0)
 
-function planOf(run: SamplingRun): SamplingPlan {
+const labels = (streams: readonly Stream[]): readonly Branch[] =>
+  streams.flatMap(({ prompts }) => [...prompts.values()].map(({ side }) => labelOf(side)))
+
+function planOf(run: SamplingRun, streams: readonly Stream[]): SamplingPlan {
   const { family, depth } = run.model.transformer.facts
   return {
     ...{ family, depth },
     method: run.cache?.method ?? null,
     params: run.cache?.params ?? {},
-    branches: branchesFor(run.guidance),
+    branches: labels(streams),
     evaluations: run.sampler.evaluations(run.sigmas),
     samples: run.latent.shape[0]!,
   }
@@ -102,34 +57,67 @@ const factsOf = ({ model, sampler, guidance, sigmas }: SamplingRun): RunFacts =>
   predicts: model.parametrisation.kind,
 })
 
+/** A stream of prompts with its own denoiser, and the estimated operations of its plain evaluations. */
+async function openStream(run: SamplingRun, stream: Stream, cache: CacheConfiguration | null) {
+  const samples = run.latent.shape[0]!
+  const { transformer, parametrisation } = run.model
+  const conditioning = new Map([...stream.prompts].map(([branch, one]) => [branch, one.conditioning]))
+  const start = cache?.bind(transformer.facts, { ...factsOf(run), guidance: stream.scale })
+  const prediction = predictionOf(parametrisation)
+  const reached = run.sigmas.slice(0, -1).filter((sigma) => isReached(stream.reach, sigma))
+  const levels = reached.map((sigma) => ({ sigma, timestep: prediction.timestep(sigma) }))
+  const opened = await openDenoiser(transformer, conditioning, run.latent.shape.slice(1), samples, run.signal, levels)
+  const total = evaluationsOf(run, stream)
+  const open: OpenStream = {
+    ...stream,
+    evaluators: evaluatorsFor(start, opened.denoiser, samples),
+    total,
+    spent: opened.takeSpent,
+  }
+  return {
+    open,
+    flops: total * samples * opened.plainFlops,
+    blocks: total * samples * conditioning.size * transformer.facts.depth,
+  }
+}
+
 /** The guided denoiser of one run and what it would compute without a cache; `onRows` gets the rows of each evaluation. */
 async function openDenoise(
   run: SamplingRun,
+  streams: readonly Stream[],
   cache: CacheConfiguration | null,
   onRows: (rows: readonly ReportRow[]) => void,
 ) {
-  const { branches, evaluations, samples } = planOf(run)
-  const conditioning = conditioningOf(run, branches)
-  const latentShape = run.latent.shape.slice(1)
-  const start = cache?.bind(run.model.transformer.facts, factsOf(run))
-  const prediction = predictionOf(run.model.parametrisation)
-  const levels = run.sigmas.slice(0, -1).map((sigma) => ({ sigma, timestep: prediction.timestep(sigma) }))
-  const opened = await openDenoiser(run.model.transformer, conditioning, latentShape, samples, run.signal, levels)
+  const opened: Awaited<ReturnType<typeof openStream>>[] = []
+  for (const stream of streams) opened.push(await openStream(run, stream, cache))
+  const sum = (of: 'flops' | 'blocks'): number => opened.reduce((total, one) => total + one[of], 0)
   const denoise = guided({
-    evaluators: evaluatorsFor(start, opened.denoiser, samples),
+    streams: opened.map(({ open }) => open),
     scale: run.guidance,
+    ...(run.second ? { second: run.second } : {}),
     sigmas: run.sigmas,
-    prediction,
-    total: evaluations,
-    spent: opened.takeSpent,
+    prediction: predictionOf(run.model.parametrisation),
     onRows,
   })
-  return { denoise, totalFlops: evaluations * samples * opened.plainFlops }
+  return { denoise, totalFlops: sum('flops'), totalBlocks: sum('blocks') }
+}
+
+/** Keeps the latent where the mask is 0: noised as it would be at each level, and clean in every prediction. */
+function masked(run: SamplingRun, mask: Tensor, denoise: Denoise): Denoise {
+  const { latent, noise } = run
+  const prediction = predictionOf(run.model.parametrisation)
+  const inside = (a: Tensor, b: Tensor): Tensor =>
+    add(
+      b,
+      zip(sub(a, b), mask, (difference, m) => difference * m),
+    )
+  return async (x, sigma) => inside(await denoise(inside(x, prediction.noised(latent, noise, sigma)), sigma), latent)
 }
 
 /** The sampler's way from the noisy start to the samples. */
-async function integrate(run: SamplingRun, denoise: Denoise): Promise<Tensor> {
-  const { sampler, sigmas, latent, noise } = run
+async function integrate(run: SamplingRun, guidedDenoise: Denoise): Promise<Tensor> {
+  const { sampler, sigmas, latent, noise, mask } = run
+  const denoise = mask ? masked(run, mask, guidedDenoise) : guidedDenoise
   const steps = sigmas.length - 1
   const prediction = predictionOf(run.model.parametrisation)
   const start = prediction.noised(latent, noise, sigmas[0]!)
@@ -149,18 +137,20 @@ export async function sample(given: SamplingRun): Promise<SamplingResult> {
   if (faults.length > 0) throw new Error(`sampling: ${faults.join('; ')}`)
   const cache = given.cache ?? given.model.cache ?? null
   const run = { ...given, cache }
-  const plan = planOf(run)
+  const streams = streamsOf(run, run.model.parametrisation)
+  const plan = planOf(run, streams)
   const rows: ReportRow[] = []
   const began = performance.now()
   const opened =
     run.sigmas.length === 0
       ? null
-      : await openDenoise(run, cache, (fresh) => {
+      : await openDenoise(run, streams, cache, (fresh) => {
           rows.push(...fresh)
           run.onRows?.(fresh, plan)
         })
   const samples = opened ? await integrate(run, opened.denoise) : run.latent
   const seconds = (performance.now() - began) / 1000
+  const totals = { totalFlops: opened?.totalFlops ?? 0, totalBlocks: opened?.totalBlocks ?? 0 }
   const cautions = opened ? cache?.cautions?.(run.model.transformer.facts, factsOf(run)) : undefined
-  return { samples, report: buildReport(plan, { seconds, totalFlops: opened?.totalFlops ?? 0 }, rows, cautions) }
+  return { samples, report: buildReport(plan, { seconds, ...totals }, rows, cautions) }
 }

@@ -6,6 +6,8 @@ export interface ReportRow extends Trace {
   readonly evaluation: number
   readonly sample: number
   readonly branch: Branch
+  /** Which stream of prompts, counted from 1, where prompts are combined; absent for the first. */
+  readonly stream?: number
   readonly sigma: number
   /**
    * Blocks really run for this row, counted around the denoiser. A block of which only some modules or tokens were computed

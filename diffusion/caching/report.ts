@@ -23,7 +23,7 @@ function warningsFor(method: string, evaluations: number, rows: readonly ReportR
 }
 
 /** What is known of a run besides its plan and its rows. */
-export type RunTotals = Pick<CacheReport, 'seconds' | 'totalFlops'>
+export type RunTotals = Pick<CacheReport, 'seconds' | 'totalFlops'> & Partial<Pick<CacheReport, 'totalBlocks'>>
 
 /**
  * `rows` in order of evaluation, sample, branch; a plain run has nothing to warn of. A method's own `cautions` come before what
@@ -40,7 +40,7 @@ export function buildReport(
     ...spent,
     rows,
     computedBlocks: rows.reduce((sum, row) => sum + row.blocks, 0),
-    totalBlocks: plan.evaluations * plan.samples * plan.branches.length * plan.depth,
+    totalBlocks: spent.totalBlocks ?? plan.evaluations * plan.samples * plan.branches.length * plan.depth,
     computedFlops: rows.reduce((sum, row) => sum + row.flops, 0),
     warnings: plan.method === null ? [] : [...cautions, ...warningsFor(plan.method, plan.evaluations, rows)],
   }

@@ -71,7 +71,7 @@ describe('refusals', () => {
     const wrong = runFake({
       transformer,
       positive: [],
-      negative: [fakeConditioning(1), fakeConditioning(2)],
+      negative: [],
       noise: zeros([1, 2, 2, 3]),
       latent: zeros([1, 3, 2, 2]),
       sigmas: [0.5, 0.7, 0],
