@@ -1,7 +1,14 @@
 /** What travels on a link: one line per port, with its value, and the declarations of inputs that take links. */
 import type { CacheConfiguration } from '../diffusion/caching/contract.ts'
 import type { CacheReport } from '../diffusion/caching/report-types.ts'
-import type { Autoencoder, Conditioning, DiffusionModel, TextEncoders } from '../diffusion/families/contract.ts'
+import type {
+  Autoencoder,
+  Conditioning,
+  DiffusionModel,
+  TextEncoders,
+  VisionEncoder,
+  VisionOutput,
+} from '../diffusion/families/contract.ts'
 import type { Tensor } from '../diffusion/tensor.ts'
 import type { DynamicGraph, Link } from './define.ts'
 import type { Spec } from './spec.ts'
@@ -18,6 +25,8 @@ export interface PortTypes {
   MODEL: DiffusionModel
   CLIP: TextEncoders
   VAE: Autoencoder
+  CLIP_VISION: VisionEncoder
+  CLIP_VISION_OUTPUT: VisionOutput
   CONDITIONING: readonly Conditioning[]
   LATENT: Latent
   /** f32 [B, H, W, 3] in 0..1. */

@@ -8,8 +8,10 @@ import { checkDecoder } from './shared/decoder-model.ts'
 import { checkFlux } from './shared/flux-model.ts'
 import { checkHunyuanAutoencoder } from './shared/hunyuan-autoencoder.ts'
 import { checkClip, checkT5 } from './shared/text-model.ts'
+import { checkTinyAutoencoder } from './shared/tiny-autoencoder.ts'
 import { checkTransformer } from './shared/transformer-model.ts'
 import { checkWanAutoencoder } from './shared/video-autoencoder.ts'
+import { checkClipVision } from './shared/vision-model.ts'
 
 /** By `_class_name` (diffusers) or the first of `architectures` (transformers); other transformers are read by their family's parity.ts. */
 const BY_CLASS: Readonly<Record<string, (dir: string) => Promise<readonly CheckResult[]>>> = {
@@ -17,10 +19,13 @@ const BY_CLASS: Readonly<Record<string, (dir: string) => Promise<readonly CheckR
   AutoencoderKL: checkAutoencoder,
   AutoencoderKLWan: checkWanAutoencoder,
   AutoencoderKLHunyuanVideo: checkHunyuanAutoencoder,
+  AutoencoderTiny: checkTinyAutoencoder,
   CLIPTextModel: checkClip,
   CLIPTextModelWithProjection: checkClip,
   T5EncoderModel: checkT5,
   UMT5EncoderModel: checkT5,
+  CLIPVisionModel: checkClipVision,
+  CLIPVisionModelWithProjection: checkClipVision,
   LlamaModel: checkDecoder,
 }
 

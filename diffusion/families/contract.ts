@@ -180,6 +180,22 @@ export interface Autoencoder {
   encode(pixels: Tensor): Promise<Tensor>
 }
 
+/** What a vision model sees in a batch of pictures. */
+export interface VisionOutput {
+  /** Every token's final state [B, T, width], the first of which stands for the whole picture. */
+  readonly last: Tensor
+  /** The same before the last layer: what image-to-video models look at. */
+  readonly penultimate: Tensor
+  /** The whole picture [B, P], projected where the model has a projection. */
+  readonly embeds: Tensor
+}
+
+/** The value of a CLIP_VISION link. */
+export interface VisionEncoder {
+  /** [B, H, W, 3] in 0..1 of any size; 'center' cuts pictures to squares, 'none' squeezes them. */
+  encode(pixels: Tensor, crop: 'center' | 'none'): Promise<VisionOutput>
+}
+
 /** The three values that a checkpoint holds. */
 export interface Checkpoint {
   readonly model: DiffusionModel

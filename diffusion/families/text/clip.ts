@@ -46,13 +46,20 @@ export function causalBias(tokens: number): Tensor {
   return tensor(data, [1, 1, tokens, tokens])
 }
 
-function clipLayer(g: Graph, c: ClipConfig, at: WeightLookup, x: Value, bias: Value): Value {
+/** One layer; text is looked at through `bias`, pictures without. */
+export function clipLayer(
+  g: Graph,
+  c: Pick<ClipConfig, 'heads' | 'epsilon' | 'activation'>,
+  at: WeightLookup,
+  x: Value,
+  bias: Value | null,
+): Value {
   const norm = (name: string, value: Value): Value =>
     layerNorm(g, value, at.at(`${name}.weight`), at.at(`${name}.bias`), c.epsilon)
   const project = (name: string, value: Value): Value => linear(g, value, at.linear(name), 3)
   const normed = norm('layer_norm1', x)
   const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((name) => project(`self_attn.${name}`, normed))
-  const mixed = attention(g, q!, k!, v!, { heads: c.heads, bias })
+  const mixed = attention(g, q!, k!, v!, { heads: c.heads, ...(bias ? { bias } : {}) })
   const attended = g.op('Add', [x, project('self_attn.out_proj', mixed)])
   const inner = project('mlp.fc1', norm('layer_norm2', attended))
   const active = c.activation === 'gelu' ? geluErf(g, inner) : quickGelu(g, inner)
