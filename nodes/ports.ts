@@ -5,18 +5,38 @@ import type {
   Autoencoder,
   Conditioning,
   DiffusionModel,
+  LatentScaling,
   TextEncoders,
   VisionEncoder,
   VisionOutput,
 } from '../diffusion/families/contract.ts'
+import type { Sampler, SamplingRun } from '../diffusion/sampling-types.ts'
 import type { Tensor } from '../diffusion/tensor.ts'
 import type { DynamicGraph, Link } from './define.ts'
 import type { Spec } from './spec.ts'
 
-/** Latents to work on: samples f32 [B, C, h, w] (video: [B, C, F, h, w]), already in the sampler's scale. */
+/** Latents to work on, and what goes with them; names with underscores are ComfyUI's. */
 export interface Latent {
+  /** f32 [B, C, h, w] (video: [B, C, F, h, w]), already in the sampler's scale. */
   readonly samples: Tensor
+  /** MASK in 0..1 of any size: what is to be sampled anew; absent where all is. */
+  readonly noise_mask?: Tensor
+  /** Which draw of the seed's noise each latent starts from; absent where they are one batch, drawn at once. */
+  readonly batch_index?: readonly number[]
+  /** Scaling of the samples, for autoencoders that serve several; absent for blank ones. */
+  readonly scaling?: LatentScaling
 }
+
+/** Where a run's starting noise comes from. */
+export interface NoiseSource {
+  /** Of the noise that samplers add on their way. */
+  readonly seed: bigint
+  /** Unit noise shaped like the samples of `latent`. */
+  readonly noiseFor: (latent: Latent) => Tensor
+}
+
+/** A model with its prompts and guidance scales. */
+export type Guider = Pick<SamplingRun, 'model' | 'positive' | 'negative' | 'guidance' | 'second'>
 
 /** Port name to the immutable value on its links. Packs add their own with `declare module`. */
 export interface PortTypes {
@@ -29,6 +49,11 @@ export interface PortTypes {
   CLIP_VISION_OUTPUT: VisionOutput
   CONDITIONING: readonly Conditioning[]
   LATENT: Latent
+  NOISE: NoiseSource
+  SAMPLER: Sampler
+  /** Noise levels of a run: one more than it makes steps. */
+  SIGMAS: readonly number[]
+  GUIDER: Guider
   /** f32 [B, H, W, 3] in 0..1. */
   IMAGE: Tensor
   /** f32 [B, H, W] in 0..1. */
