@@ -15,7 +15,7 @@ const BAR = 1e-4
 const map = (a: Tensor, f: (value: number) => number): Tensor => ({ data: a.data.map(f), shape: a.shape })
 
 /** [B, C, H, W] in -1..1 -> [B, H, W, C] in 0..1. */
-function toPixels(picture: Tensor): Tensor {
+export function toPixels(picture: Tensor): Tensor {
   const [batch = 0, channels = 0, height = 0, width = 0] = picture.shape
   const out = new Float32Array(picture.data.length)
   const area = height * width
