@@ -68,8 +68,9 @@ export type ForecastCacheParams = Omit<Inputs, 'decides'> & { readonly decides: 
 
 const knobsOf = (params: ForecastCacheParams): MaskKnobs => ({ ...params, mode: params.mask })
 
-function isOff({ enabled, when, tau, mask, interval }: ForecastCacheParams): boolean {
-  return !enabled || (when === 'controller' && tau === 0) || (when === 'mask' && mask === 'interval' && interval === 1)
+function isOff({ enabled, when, tau, mask, interval, uncond_every: uncondEvery }: ForecastCacheParams): boolean {
+  const everyStep = when === 'mask' && mask === 'interval' && interval === 1 && uncondEvery === 1
+  return !enabled || everyStep || (when === 'controller' && tau === 0)
 }
 
 function isCorrected(params: ForecastCacheParams, run: RunFacts | undefined): boolean {

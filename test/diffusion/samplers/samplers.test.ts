@@ -42,6 +42,7 @@ async function run(name: string, sigmas: readonly number[], start: ArrayLike<num
 const DETERMINISTIC = [
   ['euler', 0.8, 1.2],
   ['ddim', 0.8, 1.2],
+  ['ab2', 1.7, 2.6],
   ['heun', 1.8, 2.4],
   ['heunpp2', 0.8, 1.3],
   ['dpm_2', 1.7, 2.6],

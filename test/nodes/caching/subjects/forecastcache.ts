@@ -5,8 +5,8 @@ const declaration = (variant: string, settings: Readonly<Record<string, unknown>
   variant,
   forbidding: {
     disabled: { enabled: false },
-    'a list of every step': { when: 'mask', mask: 'list', steps: '0-15' },
-    'interval 1': { when: 'mask', mask: 'interval', interval: 1 },
+    'a list of every step': { when: 'mask', mask: 'list', steps: '0-15', uncond_every: 1 },
+    'interval 1': { when: 'mask', mask: 'interval', interval: 1, uncond_every: 1 },
     'tau 0': { when: 'controller', tau: 0 },
   },
   eager: { force_last: true, ...settings },
@@ -17,5 +17,10 @@ const declaration = (variant: string, settings: Readonly<Record<string, unknown>
 export default [
   declaration('controller', { when: 'controller', tau: 0.5 }),
   declaration('mask', { when: 'mask', mask: 'interval', interval: 3 }),
-  declaration('mask, unconditional branch less often', { when: 'mask', mask: 'interval', interval: 3, uncond_every: 2 }),
+  declaration('mask, unconditional branch less often', {
+    when: 'mask',
+    mask: 'interval',
+    interval: 3,
+    uncond_every: 2,
+  }),
 ]
