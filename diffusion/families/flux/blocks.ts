@@ -2,7 +2,7 @@
 import { moduleKey, type ModuleKey } from '../../caching/contract.ts'
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { attention, geluTanh, linear, rmsNorm, silu, sliceColumns, split, type Columns } from '../../onnx/ops.ts'
-import { apply, at, EPSILON, modulated, type FluxParts } from './layers.ts'
+import { apply, at, EPSILON, gated, modulated, type FluxParts } from './layers.ts'
 import { modsInput, modulationsOf, modulationStart, modulationVectors, type ModulationSource } from './modulation.ts'
 
 /** Both streams between two blocks. */
@@ -73,8 +73,6 @@ function rotatedAttention({ g, parts, shared }: Builder, q: Value, k: Value, v: 
   watch?.(queries, keys)
   return attention(g, queries, keys, v, { heads })
 }
-
-const gated = (g: Graph, x: Value, gate: Value, change: Value): Value => g.op('Add', [x, g.op('Mul', [gate, change])])
 
 /** `output` [B, T, width] with what `run` makes of the chosen tokens of `x` put in their places. */
 function refreshed(

@@ -30,6 +30,9 @@ export const apply = (g: Graph, parts: FluxParts, name: string, x: Value, rank: 
 export const embedMlp = (g: Graph, parts: FluxParts, name: string, x: Value): Value =>
   apply(g, parts, `${name}.linear_2`, silu(g, apply(g, parts, `${name}.linear_1`, x, 2)), 2)
 
+export const gated = (g: Graph, x: Value, gate: Value, change: Value): Value =>
+  g.op('Add', [x, g.op('Mul', [gate, change])])
+
 /** scale * LayerNorm(x) + shift; 1 is in the scale already. */
 export const modulated = (g: Graph, x: Value, width: number, shift: Value, scale: Value): Value =>
   g.op('Add', [g.op('Mul', [plainLayerNorm(g, x, width, EPSILON), scale]), shift])

@@ -20,7 +20,7 @@ export type Range = readonly [from: number, to: number]
 const keysOf = ([from, to]: Range): readonly ModuleKey[] =>
   Array.from({ length: to - from }, (_, i) => KINDS.map((kind) => moduleKey(kind, from + i))).flat()
 
-const rowNames = (key: ModuleKey) => ({ image: `${key}.image`, text: `${key}.text`, tokens: `${key}.tokens` })
+export const rowNames = (key: ModuleKey) => ({ image: `${key}.image`, text: `${key}.text`, tokens: `${key}.tokens` })
 
 /**
  * Routes of a graph over blocks [from, to): `modes` [modules, 3] (int64) says of each module whether it is run, given or refreshed,
@@ -157,7 +157,7 @@ interface Sizes {
 }
 
 /** Names of the rows that a shape's emitted outputs come back under. */
-export const emittedRows = ({ emitted }: ModuleShape): readonly string[] =>
+export const emittedRows = ({ emitted }: Pick<ModuleShape, 'emitted'>): readonly string[] =>
   emitted.flatMap((key) => [rowNames(key).image, rowNames(key).text])
 
 /** The rows of given outputs and lists of tokens. */

@@ -1,8 +1,9 @@
 /** The blocks of a FLUX transformer on ONNX Runtime: plain, and by module plans, with no weight held twice. */
 import { openSession, type Session, type WeightMode } from '../../onnx/session.ts'
 import { Segments } from '../../onnx/segments.ts'
-import type { Part, Rows } from '../contract.ts'
+import type { ModuleShape, Part, Rows } from '../contract.ts'
 import { blocksGraph, type BlocksStyle } from './blocks.ts'
+import { GivenBlocks, isGiven } from './given.ts'
 import type { FluxParts } from './layers.ts'
 import type { ModulationSource } from './modulation.ts'
 import { emittedRows, givenRows, moduleRoutes, moduleSession, type Range } from './modules.ts'
@@ -24,6 +25,7 @@ export class FluxBlocks {
   readonly #mode: WeightMode
   readonly #name: string
   readonly #source: ModulationSource
+  readonly #given: GivenBlocks
   #plain: Segments | null
   #modular: Segments | null = null
 
@@ -33,6 +35,7 @@ export class FluxBlocks {
     this.#mode = mode
     this.#name = name
     this.#source = modulationSource(mode)
+    this.#given = new GivenBlocks(parts.config, mode, name)
     this.#plain = this.#segments((range) => this.#openPlain(range))
   }
 
@@ -52,13 +55,28 @@ export class FluxBlocks {
     const given = givenRows(modules, rows)
     const emitted = emittedRows(modules)
     const segments = await this.#withBranches()
-    const out = await segments.run(range, { image, text, ...modulation, ...given }, constants, emitted)
+    let out: Rows = { image, text, ...modulation, ...given }
+    for (const { range: piece, added } of this.#pieces(range, modules))
+      out = { ...out, ...(await (added ? this.#given.run(piece, out) : segments.run(piece, out, constants, emitted))) }
     const others = Object.entries(rest).filter(([name]) => !(name in given))
     const renewed = ['image', 'text', ...emitted].flatMap((name) => (out[name] ? [[name, out[name]]] : []))
     return Object.fromEntries([...others, ...renewed]) as Rows
   }
 
+  /** A range as pieces of which nothing is left but to add what is given, and others. Where gates come from weights, such a piece needs those. */
+  #pieces([from, to]: Range, modules: ModuleShape): readonly { readonly range: Range; readonly added: boolean }[] {
+    const pieces: { range: Range; added: boolean }[] = []
+    for (let block = from; block < to; block++) {
+      const added = this.#source === 'mods' && isGiven(modules, block)
+      const last = pieces.at(-1)
+      if (last?.added === added) last.range = [last.range[0], block + 1]
+      else pieces.push({ range: [block, block + 1], added })
+    }
+    return pieces
+  }
+
   async release(): Promise<void> {
+    await this.#given.release()
     await this.#plain?.release()
     await this.#modular?.release()
   }

@@ -1,0 +1,104 @@
+/** Ranges of blocks all of whose modules are given: no product is left, only their gates, so they need no weights and no branches. */
+import type { ModuleShape, Rows } from '../contract.ts'
+import { moduleKey } from '../../caching/contract.ts'
+import { Graph, type Model, type Value } from '../../onnx/graph.ts'
+import { openSession, type Session, type WeightMode } from '../../onnx/session.ts'
+import type { FluxConfig } from './config.ts'
+import { gated } from './layers.ts'
+import { modsInput, modulationStart } from './modulation.ts'
+import { emittedRows, rowNames, type Range } from './modules.ts'
+
+/** Ranges whose sessions are kept; each is a few kilobytes. */
+const KEPT = 16
+
+/** One stream through blocks [from, to) by what their modules gave it; gates as `Modulation` has them. */
+function streamThrough(
+  g: Graph,
+  { doubleBlocks, width }: FluxConfig,
+  [from, to]: Range,
+  stream: 'image' | 'text',
+  gate: (block: number, place: number) => Value,
+): Value {
+  let x = g.input(stream, ['B', stream, width])
+  for (let block = from; block < to; block++) {
+    const [attended, fed] = ['attn', 'mlp'].map((kind) =>
+      g.input(rowNames(moduleKey(kind, block))[stream], ['B', stream, width]),
+    ) as [Value, Value]
+    if (block >= doubleBlocks) x = gated(g, x, gate(block, 2), g.op('Add', [attended, fed]))
+    else {
+      const first = stream === 'image' ? 0 : 6
+      x = gated(g, gated(g, x, gate(block, first + 2), attended), gate(block, first + 5), fed)
+    }
+  }
+  return x
+}
+
+/** image, text, mods, '<key>.image' and '<key>.text' of every module of blocks [from, to) -> image, text. */
+function givenGraph(config: FluxConfig, range: Range): Model {
+  const [from, to] = range
+  const g = new Graph()
+  const start = modulationStart(config, from)
+  const vectors = modsInput(g, config, start, modulationStart(config, to) - start)
+  const gate = (block: number, place: number): Value => vectors[modulationStart(config, block) - start + place]!
+  for (const stream of ['image', 'text'] as const)
+    g.output(stream, streamThrough(g, config, range, stream, gate), ['B', stream, config.width])
+  return g.build()
+}
+
+/** Whether a block of a plan is only added: both its outputs are given, none of its tokens are computed anew. */
+export const isGiven = ({ given, refreshed }: ModuleShape, block: number): boolean =>
+  ['attn', 'mlp'].every((kind) => {
+    const key = moduleKey(kind, block)
+    return given.includes(key) && refreshed[key] === undefined
+  })
+
+/** Runs such ranges; sessions open when first needed. */
+export class GivenBlocks {
+  readonly #config: FluxConfig
+  readonly #mode: WeightMode
+  readonly #name: string
+  readonly #sessions = new Map<string, Session>()
+
+  /** `name` stands in front of errors. */
+  constructor(config: FluxConfig, mode: WeightMode, name: string) {
+    this.#config = config
+    this.#mode = mode
+    this.#name = name
+  }
+
+  /** Rows image and text after blocks [from, to), from those before, mods, and the outputs of their modules. */
+  async run(range: Range, rows: Rows): Promise<Rows> {
+    const session = await this.#session(range)
+    const keys = Array.from({ length: range[1] - range[0] }, (_, i) => [
+      moduleKey('attn', range[0] + i),
+      moduleKey('mlp', range[0] + i),
+    ]).flat()
+    const names = ['image', 'text', 'mods', ...emittedRows({ emitted: keys })]
+    return session.run(Object.fromEntries(names.map((name) => [name, rows[name]!])))
+  }
+
+  async release(): Promise<void> {
+    const open = [...this.#sessions.values()]
+    this.#sessions.clear()
+    for (const session of open) await session.release()
+  }
+
+  async #session(range: Range): Promise<Session> {
+    const key = String(range)
+    const session =
+      this.#sessions.get(key) ??
+      (await openSession(
+        givenGraph(this.#config, range),
+        this.#mode,
+        `${this.#name}, blocks ${range[0]} to ${range[1]} given`,
+        'small',
+      ))
+    this.#sessions.delete(key)
+    this.#sessions.set(key, session)
+    for (const [oldest, unused] of [...this.#sessions].slice(0, -KEPT)) {
+      this.#sessions.delete(oldest)
+      await unused.release()
+    }
+    return session
+  }
+}
