@@ -150,6 +150,19 @@ function kept(runs: readonly (readonly Evaluation[])[], plain: readonly Evaluati
   )
 }
 
+/** The same of whole runs, each against the uncached ones around it: the median over the rounds, which drifts of the machine's speed leave alone. */
+function keptByPairs(runs: readonly (readonly Evaluation[])[], plain: readonly (readonly Evaluation[])[]): string {
+  const total = (run: readonly Evaluation[], of: 'wall' | 'cpu' | 'flops') => sum(run.map((one) => one[of]))
+  const shares = (of: 'wall' | 'cpu') =>
+    runs.map((run, i) => {
+      const around = [plain[i]!, plain[i + 1]!]
+      const speedup = mean(around.map((one) => total(one, of))) / total(run, of)
+      return (speedup * total(run, 'flops')) / total(around[0]!, 'flops')
+    })
+  const [clock, cpu] = (['wall', 'cpu'] as const).map((of) => `${(100 * quantile(shares(of), 0.5)).toFixed(1)} %`)
+  return `run by run, between uncached ones: by the clock ${clock} kept, by processor time ${cpu}`
+}
+
 const options = new Command('heddle bench denoiser')
   .description('Where the time of computed and skipped model evaluations goes.')
   .option('--model <folder>', 'diffusers folder', join(ROOT, 'models/heddle-flux-mini'))
@@ -177,10 +190,13 @@ const chosen = await methodSettings({ registry, calibrate, steps, quick: true, o
 const setting = chosen.find(({ method }) => method === options.method)
 if (!setting) throw new Error(`bench/settings has nothing for '${options.method}'`)
 await watch(stage, setting)
-const [plain, cached]: [Evaluation[], Evaluation[][]] = [[], []]
+const [uncachedRuns, cached]: [(readonly Evaluation[])[], (readonly Evaluation[])[]] = [[], []]
 for (let i = 0; i < Number(options.rounds); i++) {
-  plain.push(...(await watch(stage, uncached(steps))))
-  cached.push([...(await watch(stage, setting))])
+  uncachedRuns.push(await watch(stage, uncached(steps)))
+  cached.push(await watch(stage, setting))
 }
-process.stdout.write(`${setting.name}\n${table([...plain, ...cached.flat()], share)}\n${kept(cached, plain, share)}\n`)
+uncachedRuns.push(await watch(stage, uncached(steps)))
+const plain = uncachedRuns.flat()
+process.stdout.write(`${setting.name}\n${table([...plain, ...cached.flat()], share)}\n`)
+process.stdout.write(`${kept(cached, plain, share)}\n${keptByPairs(cached, uncachedRuns)}\n`)
 await checkpoint.release()
