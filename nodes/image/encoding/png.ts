@@ -46,12 +46,13 @@ export function readText(png: Uint8Array): Record<string, string> {
   return out
 }
 
-/** Picture `index` of an IMAGE [B, H, W, 3] in 0..1 as bytes [H, W, 3]. */
+/** Picture `index` of an IMAGE [B, H, W, 3] in 0..1 as bytes [H, W, 3]: cut off, not rounded, and in float32, as ComfyUI has it. */
 export function toBytes(image: Tensor, index: number): { rgb: Uint8Array; width: number; height: number } {
   const [, height = 0, width = 0, channels = 0] = image.shape
   const size = height * width * channels
   const rgb = new Uint8Array(size)
-  for (let i = 0; i < size; i++) rgb[i] = Math.round(255 * Math.min(1, Math.max(0, image.data[index * size + i]!)))
+  for (let i = 0; i < size; i++)
+    rgb[i] = Math.trunc(Math.fround(255 * Math.min(1, Math.max(0, image.data[index * size + i]!))))
   return { rgb, width, height }
 }
 
