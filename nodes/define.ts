@@ -1,6 +1,7 @@
 /** defineNode: the declaration of a node, from which its type, check, widgets and documentation are derived. */
 import type { CacheReport, ReportRow, SamplingPlan } from '../diffusion/caching/report-types.ts'
-import type { DiffusionModel, Checkpoint } from '../diffusion/families/contract.ts'
+import type { Autoencoder, Checkpoint, DiffusionModel, TextEncoders } from '../diffusion/families/contract.ts'
+import type { Lora } from '../diffusion/families/lora/read.ts'
 import type { PortName, PortTypes } from './ports.ts'
 import type { Specs, Values } from './spec.ts'
 
@@ -43,6 +44,14 @@ export interface Files {
 export interface Models {
   checkpoint(name: string, report: Reporter): Promise<Checkpoint>
   diffusionModel(name: string, report: Reporter): Promise<DiffusionModel>
+  /** An autoencoder from vae/ or vae_approx/. */
+  autoencoder(name: string, report: Reporter): Promise<Autoencoder>
+  /** The text encoders of a family from text_encoders/, in any order; `type` is ComfyUI's word for the family. */
+  textEncoders(names: readonly string[], type: string, report: Reporter): Promise<TextEncoders>
+  /** Low-rank changes of weights from loras/. */
+  lora(name: string): Promise<Lora>
+  /** Puts something that holds sessions under the engine's care: closed when no result holds it any more and others need the room. */
+  adopt(value: object, release: () => Promise<void>): void
 }
 
 /** A link to output `slot` of a node, as prompts write it. */
@@ -193,6 +202,8 @@ export interface NodeDefinition<
   validate?(values: Partial<Values<I>>): Refusal | Promise<Refusal>
   /** Inputs whose range and choices `validate` decides instead of their declaration. */
   readonly validates?: 'all' | readonly (keyof I & string)[]
+  /** Decides by input name which types literals may have: INT, or FLOAT where it is written with a fraction (5.0), STRING, BOOLEAN, ... */
+  validateLiterals?(types: Readonly<Record<string, string>>): Refusal | Promise<Refusal>
   /** Decides by input name which types may be linked, instead of the declaration. */
   validateLinks?(types: Readonly<Record<string, string>>): Refusal | Promise<Refusal>
   /** What else, beside inputs, decides whether the memo still holds (a file's hash); NaN = never. Linked inputs are absent. */

@@ -1,6 +1,7 @@
 /** Calls a node: values from literals and links, once per element of the lists that come in, results joined again. */
 import { Blocked, Expansion, type RunContext, type Shown } from '../../nodes/define.ts'
 import type { Lists, Spec } from '../../nodes/spec.ts'
+import { BY_VALUE, decidesItself } from './check-node.ts'
 import type { LiveGraph } from './graph.ts'
 import type { Result } from './memo.ts'
 import type { PromptNode, RunJob } from './protocol.ts'
@@ -54,10 +55,11 @@ function absent(spec: Spec<unknown>, lists: Lists): unknown {
   return parsed.ok ? parsed.value : undefined
 }
 
-function converted(name: string, spec: Spec<unknown>, value: unknown, lists: Lists): unknown {
+function converted(name: string, spec: Spec<unknown>, value: unknown, { lists, registered }: CallSite): unknown {
   if (spec.linkOnly || value instanceof Blocked) return value
   const parsed = spec.parse(value, lists)
   if (parsed.ok) return parsed.value
+  if (BY_VALUE.test(parsed.fault.type) && decidesItself(registered, name)) return value
   throw new InputError(`input '${name}': ${parsed.fault.message}. ${parsed.fault.details}`.trim())
 }
 
@@ -72,10 +74,10 @@ function columnOf(name: string, spec: Spec<unknown>, site: CallSite): Column {
   const value = site.node.inputs[name]
   if (value === undefined || (value === null && !spec.required)) return [absent(spec, site.lists)]
   const link = linkOf(value)
-  if (!link) return [converted(name, spec, unwrap(value), site.lists)]
+  if (!link) return [converted(name, spec, unwrap(value), site)]
   if (spec.rawLink) return [[link.from, link.slot]]
   const values = arrived(value, site)
-  if (values) return values.map((one) => converted(name, spec, one, site.lists))
+  if (values) return values.map((one) => converted(name, spec, one, site))
   if (spec.lazy) return [undefined]
   throw new InputError(`input '${name}': node '${link.from}' gave nothing on output ${link.slot}`)
 }

@@ -3,7 +3,7 @@ import type { Refusal } from '../../nodes/define.ts'
 import type { Lists, Spec } from '../../nodes/spec.ts'
 import type { NodeError, Prompt, PromptNode } from './protocol.ts'
 import type { RegisteredNode, Registry } from './registry.ts'
-import { asLink, fault, linksOf, unwrap, type Link } from './shape.ts'
+import { asLink, fault, linksOf, plain, typeOfLiteral, unwrap, type Link } from './shape.ts'
 import { typesMatch } from './types.ts'
 
 /** More choices than this are left out of an answer. */
@@ -73,7 +73,7 @@ export interface Checked {
 }
 
 /** Faults that a node's own check may decide otherwise; what is no number at all stays one. */
-const BY_VALUE = /^value_(smaller_than_min|bigger_than_max|not_in_list)$/
+export const BY_VALUE = /^value_(smaller_than_min|bigger_than_max|not_in_list)$/
 
 /** The exact number for the prompt's echo: a seed that fits a double is written as one. */
 const plainNumber = (value: unknown): unknown =>
@@ -92,7 +92,7 @@ function checkInput(name: string, spec: Spec<unknown>, node: PromptNode, into: C
     if (error) into.errors.push(error)
     return
   }
-  const literal = unwrap(received)
+  const literal = plain(unwrap(received))
   const parsed = spec.parse(literal, context.lists)
   if (parsed.ok) {
     into.inputs[name] = Array.isArray(parsed.value) ? { __value__: parsed.value } : plainNumber(parsed.value)
@@ -100,7 +100,7 @@ function checkInput(name: string, spec: Spec<unknown>, node: PromptNode, into: C
     return
   }
   const { type, message, details } = parsed.fault
-  if (BY_VALUE.test(type) && isOwn(context.registered, name)) {
+  if (BY_VALUE.test(type) && decidesItself(context.registered, name)) {
     into.inputs[name] = literal
     into.values[name] = literal
     return
@@ -110,7 +110,7 @@ function checkInput(name: string, spec: Spec<unknown>, node: PromptNode, into: C
 }
 
 /** Whether `validate` decides this input's range and choices. */
-function isOwn({ definition }: RegisteredNode, name: string): boolean {
+export function decidesItself({ definition }: RegisteredNode, name: string): boolean {
   const { validates } = definition
   return validates === 'all' || (validates as readonly string[] | undefined)?.includes(name) === true
 }
@@ -137,18 +137,25 @@ function linkTypes(node: PromptNode, context: Context): Record<string, string> {
   return Object.fromEntries(types)
 }
 
+/** Types of declared literals, by input. */
+function literalTypes(node: PromptNode, { spec }: RegisteredNode): Record<string, string> {
+  const literals = Object.entries(node.inputs).filter(([name, value]) => spec(name) && !asLink(value))
+  return Object.fromEntries(literals.map(([name, value]) => [name, typeOfLiteral(unwrap(value))]))
+}
+
 /** What a node's own checks say; an exception in them is an error like any other. */
 async function ownErrors(node: PromptNode, registered: RegisteredNode, checked: Checked, context: Context) {
   const { definition } = registered
-  if (!definition.validate && !definition.validateLinks) return
   const names =
     definition.validates === 'all' || definition.validates === undefined
       ? Object.keys(node.inputs)
       : (definition.validates as readonly string[])
   try {
     checked.errors.push(...refusals(await definition.validate?.(checked.values), checked, names))
-    const types = linkTypes(node, context)
-    checked.errors.push(...refusals(await definition.validateLinks?.(types), checked, Object.keys(types)))
+    const literals = literalTypes(node, registered)
+    checked.errors.push(...refusals(await definition.validateLiterals?.(literals), checked, Object.keys(literals)))
+    const links = linkTypes(node, context)
+    checked.errors.push(...refusals(await definition.validateLinks?.(links), checked, Object.keys(links)))
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     const extra = { exception_type: error instanceof Error ? error.name : typeof error, traceback: [] }
@@ -158,11 +165,12 @@ async function ownErrors(node: PromptNode, registered: RegisteredNode, checked: 
 
 /** Built-in checks; `node`'s own follow, and may be asynchronous. */
 export function checkNode(node: PromptNode, registered: RegisteredNode, context: Context): Checked | Promise<Checked> {
-  const inputs = Object.assign(Object.create(null) as Record<string, unknown>, node.inputs)
+  const inputs = Object.create(null) as Record<string, unknown>
+  for (const [name, value] of Object.entries(node.inputs)) inputs[name] = plain(value)
   const checked: Checked = { errors: [], inputs, values: {} }
   for (const [name, spec] of registered.inputs)
     if (!spec.hidden) checkInput(name, spec, node, checked, { ...context, registered })
-  const { definition } = registered
-  if (!definition.validate && !definition.validateLinks) return checked
+  const { validate, validateLiterals, validateLinks } = registered.definition
+  if (!validate && !validateLiterals && !validateLinks) return checked
   return ownErrors(node, registered, checked, context).then(() => checked)
 }

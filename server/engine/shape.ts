@@ -40,6 +40,17 @@ export function linksOf(node: PromptNode): (readonly [input: string, link: Link]
 export const unwrap = (value: unknown): unknown =>
   isRecord(value) && '__value__' in value ? value['__value__'] : value
 
+/** The value of a literal that parseWithFloats read. */
+export const plain = (value: unknown): unknown => (value instanceof Number ? value.valueOf() : value)
+
+/** The type of a literal as prompts write it: whole numbers are FLOAT where they are written like 5.0. */
+export function typeOfLiteral(value: unknown): string {
+  if (value instanceof Number) return 'FLOAT'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'INT' : 'FLOAT'
+  const types: Readonly<Record<string, string>> = { bigint: 'INT', string: 'STRING', boolean: 'BOOLEAN' }
+  return types[typeof value] ?? 'OBJECT'
+}
+
 /** An error of a whole prompt or of one node. */
 export const fault = (
   type: string,

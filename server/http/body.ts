@@ -1,6 +1,6 @@
 /** Request bodies: JSON whatever its Content-Type, with exact integers; and JSON answers. */
 import express, { type Request, type RequestHandler, type Response } from 'express'
-import { isRecord, parseExact, stringifyExact } from '../json.ts'
+import { isRecord, parseExact, parseWithFloats, stringifyExact } from '../json.ts'
 
 /** An answer that is no success, thrown by handlers. */
 export class HttpError extends Error {
@@ -31,6 +31,12 @@ export function objectOf(request: Request): Record<string, unknown> {
   const value = jsonOf(request)
   if (!isRecord(value)) throw new HttpError(400, 'The body must be a JSON object.')
   return value
+}
+
+/** The body's `prompt` with numbers written like 5.0 told from those like 5 (see parseWithFloats), where that makes a difference. */
+export function promptWithFloats(request: Request): unknown {
+  const body = typeof request.body === 'string' ? parseWithFloats(request.body) : null
+  return isRecord(body) ? body['prompt'] : undefined
 }
 
 /** Sends text that is JSON already. */

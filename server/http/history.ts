@@ -1,24 +1,26 @@
 /** GET and POST /history: what became of the prompts. */
 import type { Router } from 'express'
-import { HttpError, objectOf, queryText, readText, sendJson, sendJsonText, sendNothing, texts } from './body.ts'
+import { objectOf, queryText, readText, sendJson, sendJsonText, sendNothing, texts } from './body.ts'
 import type { Context } from './context.ts'
 
 const MAX_BODY = 1 << 20
 
-function whole(text: string | null, name: string): number | null {
+/** The whole number that a query parameter is, null when it is absent, undefined when it is something else. */
+function whole(text: string | null): number | null | undefined {
   if (text === null || text === '') return null
-  if (!/^-?\d{1,9}$/.test(text))
-    throw new HttpError(400, `${name} must be a whole number, received '${text.slice(0, 40)}'`)
-  return Number(text)
+  return /^-?\d{1,9}$/.test(text) ? Number(text) : undefined
 }
 
 export function historyRoutes(router: Router, context: Context): void {
   const { history } = context
 
   router.get('/history', (request, response) => {
-    const most = whole(queryText(request, 'max_items'), 'max_items')
-    const offset = whole(queryText(request, 'offset'), 'offset') ?? -1
-    sendJsonText(response, history.listJson(most !== null && most < 0 ? null : most, offset))
+    const most = whole(queryText(request, 'max_items'))
+    const offset = whole(queryText(request, 'offset'))
+    if (most === undefined || offset === undefined) {
+      const name = most === undefined ? 'max_items' : 'offset'
+      sendJson(response, { error: `${name} must be an integer` }, 400)
+    } else sendJsonText(response, history.listJson(most !== null && most < 0 ? null : most, offset ?? -1))
   })
 
   router.get('/history/:id', (request, response) => {

@@ -5,7 +5,7 @@ import type { NodeError, NodeErrors } from '../engine/protocol.ts'
 import { isRecord } from '../json.ts'
 import { DuplicateError } from '../queue/port.ts'
 import { isWorkflow, toPrompt } from '../workflow/convert.ts'
-import { HttpError, objectOf, readText, sendJson, texts } from './body.ts'
+import { HttpError, objectOf, promptWithFloats, readText, sendJson, texts } from './body.ts'
 import type { Context } from './context.ts'
 
 const MAX_BODY = 32 << 20
@@ -61,19 +61,23 @@ function extraDataOf(body: Readonly<Record<string, unknown>>): Record<string, un
 }
 
 /** The API prompt of a body, which may also hold a saved workflow of the editor. */
-async function promptOf(posted: unknown, context: Context): Promise<{ prompt: unknown; workflow: unknown }> {
-  if (!isWorkflow(posted)) return { prompt: posted, workflow: undefined }
+async function promptOf(
+  posted: unknown,
+  withFloats: () => unknown,
+  context: Context,
+): Promise<{ prompt: unknown; workflow: unknown }> {
+  if (!isWorkflow(posted)) return { prompt: withFloats() ?? posted, workflow: undefined }
   return { prompt: toPrompt(posted, await context.objectInfo()), workflow: posted }
 }
 
-async function queuePrompt(body: Readonly<Record<string, unknown>>, context: Context) {
+async function queuePrompt(body: Readonly<Record<string, unknown>>, withFloats: () => unknown, context: Context) {
   if (body['prompt'] === undefined)
     throw refused(400, 'no_prompt', 'No prompt provided', 'the body must have the key "prompt"')
   if ((await context.queue.size()) >= context.maxQueue)
     throw refused(429, 'queue_full', 'The queue is full', `${context.maxQueue} prompts are waiting; try again later`)
   const number = await placeOf(body, context)
   const id = await promptId(body['prompt_id'], context)
-  const { prompt, workflow } = await promptOf(body['prompt'], context)
+  const { prompt, workflow } = await promptOf(body['prompt'], withFloats, context)
   const targets = body['partial_execution_targets']
   const checked = await context.engine.validate(prompt, Array.isArray(targets) ? texts(targets) : null)
   if (!checked.ok) throw new Refused(400, checked.error, checked.nodeErrors)
@@ -91,7 +95,7 @@ export function promptRoutes(router: Router, context: Context): void {
 
   router.post('/prompt', readText(MAX_BODY), async (request, response) => {
     try {
-      const answer = await queuePrompt(objectOf(request), context)
+      const answer = await queuePrompt(objectOf(request), () => promptWithFloats(request), context)
       sendJson(response, answer)
       context.dispatcher.wake()
     } catch (error) {

@@ -8,6 +8,8 @@ import { WebSocket } from 'ws'
 const ROOT = join(import.meta.dirname, '../..')
 const HEDDLE = join(ROOT, 'bin/heddle.mjs')
 export const PACK = join(ROOT, 'test/packs/basic')
+/** The classes that ComfyUI's own execution tests use. */
+export const EXECUTION_PACK = join(ROOT, 'test/packs/execution')
 
 export interface Finished {
   readonly code: number | null
@@ -39,8 +41,8 @@ export interface TestServer {
 }
 
 /** Starts `heddle serve` on a free port over `data`, with the test pack, and waits for its address. */
-export async function serve(data: string, args: readonly string[] = []): Promise<TestServer> {
-  const all = [HEDDLE, 'serve', '--port', '0', '--data', data, '--nodes', PACK, ...args]
+export async function serve(data: string, args: readonly string[] = [], pack = PACK): Promise<TestServer> {
+  const all = [HEDDLE, 'serve', '--port', '0', '--data', data, '--nodes', pack, ...args]
   const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] })
   let stderr = ''
   child.stderr.on('data', (text: Buffer) => (stderr += text.toString()))
