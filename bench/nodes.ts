@@ -43,7 +43,14 @@ const refuse = (what: string) => (): Promise<never> =>
 function context(): RunContext {
   const report: Reporter = { progress() {}, preview() {}, cacheRows() {}, sampled() {}, warn() {} }
   const files: Files = { resolve: refuse('a file'), save: refuse('a place for a file') }
-  const models = { checkpoint: refuse('a checkpoint'), diffusionModel: refuse('a model') }
+  const models = {
+    checkpoint: refuse('a checkpoint'),
+    diffusionModel: refuse('a model'),
+    autoencoder: refuse('an autoencoder'),
+    textEncoders: refuse('text encoders'),
+    lora: refuse('a LoRA'),
+    adopt: () => undefined,
+  }
   const graph = (): never => {
     throw new Error('bench: a node wants to expand, which the bench does not offer')
   }

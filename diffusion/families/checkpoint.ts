@@ -73,12 +73,20 @@ async function openText(family: Family, folder: string): Promise<TextEncoders & 
 /** Whether `folder` is a whole model in diffusers layout. */
 export const isCheckpointFolder = (folder: string): Promise<boolean> => fileExists(join(folder, 'model_index.json'))
 
+/** Told how many parts of how many are open. */
+export type OnPart = (done: number, parts: number) => void
+/** Transformer, autoencoder, text. */
+const PARTS = 3
+
 /** A diffusers folder (model_index.json). */
-async function openFolder(folder: string): Promise<Checkpoint & Releasable> {
+async function openFolder(folder: string, onPart: OnPart): Promise<Checkpoint & Releasable> {
   const family = await familyOfPipeline(folder)
   const recognised = await recogniseAt(folder)
+  onPart(1, PARTS)
   const vae = await openAutoencoder(join(folder, 'vae'))
+  onPart(2, PARTS)
   const clip = await openText(family, folder)
+  onPart(PARTS, PARTS)
   const [scheduler, rgb] = [join(folder, 'scheduler', 'scheduler_config.json'), join(folder, 'vae', 'latent_rgb.json')]
   const [schedule, look] = [await readJsonIfAny(scheduler), await readJsonIfAny(rgb)]
   const model = modelOf(recognised, {
@@ -104,6 +112,7 @@ async function openFolder(folder: string): Promise<Checkpoint & Releasable> {
 export async function openCheckpoint(
   path: string,
   tokenizers: TokenizerFolders = NO_TOKENIZERS,
+  onPart: OnPart = () => undefined,
 ): Promise<Checkpoint & Releasable> {
-  return (await stat(path)).isDirectory() ? openFolder(path) : openSingleFile(path, tokenizers)
+  return (await stat(path)).isDirectory() ? openFolder(path, onPart) : openSingleFile(path, tokenizers, onPart)
 }

@@ -50,10 +50,15 @@ async function textOf(weights: Weights, family: Family, tokenizers: TokenizerFol
 }
 
 /** Reads headers and tokenizers now; sessions open when a part is first used. Throws UnknownModelError or an Error that names the file. */
-export async function openSingleFile(path: string, tokenizers: TokenizerFolders): Promise<Checkpoint & Releasable> {
+export async function openSingleFile(
+  path: string,
+  tokenizers: TokenizerFolders,
+  onPart: (done: number, parts: number) => void,
+): Promise<Checkpoint & Releasable> {
   const weights = await openWeights(path)
   const recognised = await recognise(weights, null)
   const { family } = recognised
+  onPart(1, 3)
   const part = autoencoderPart(weights)
   if (!part && ![...weights.tensors.keys()].some((key) => key.startsWith(MODEL_PREFIX)))
     throw new Error(
@@ -63,7 +68,9 @@ export async function openSingleFile(path: string, tokenizers: TokenizerFolders)
   const { scaling } = recognised.fit.open()
   const vae = part && (await openAutoencoderWeights(part, null, scaling))
   const model = modelOf(recognised, { name: basename(path), ...(vae ? { vae } : {}) })
+  onPart(2, 3)
   const clip = await textOf(weights, family, tokenizers)
+  onPart(3, 3)
   const decoder = vae ?? absentAutoencoder(`${path} has no autoencoder: open one with VAELoader`, model.latent)
   return {
     ...{ model, clip, vae: decoder },

@@ -6,10 +6,10 @@ export default defineNode({
   type: 'CheckpointLoaderSimple',
   category: 'loading',
   title: 'Load Checkpoint',
-  help: 'Opens a checkpoint: a folder in diffusers layout, used as it is.',
+  help: 'Opens a checkpoint: a folder in diffusers layout or an all-in-one file, used as it is.',
   inputs: {
     ckpt_name: file('checkpoints', {
-      help: 'A folder with model_index.json in models/ or a --models folder, or in their checkpoints/.',
+      help: 'A folder with model_index.json in models/ or a --models folder or in their checkpoints/, or a .safetensors file in checkpoints/.',
     }),
   },
   outputs: { MODEL: 'MODEL', CLIP: 'CLIP', VAE: 'VAE' },

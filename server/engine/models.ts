@@ -1,7 +1,12 @@
 /** Models as nodes see them: found by name, opened once, shared, and closed when others need the room. */
 import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { openCheckpoint, openDiffusionModel } from '../../diffusion/families/checkpoint.ts'
-import type { Checkpoint, DiffusionModel } from '../../diffusion/families/contract.ts'
+import type { Autoencoder, Checkpoint, DiffusionModel, TextEncoders } from '../../diffusion/families/contract.ts'
+import type { Releasable } from '../../diffusion/families/family.ts'
+import { openLooseAutoencoder, openLooseText } from '../../diffusion/families/loose.ts'
+import { openLora, type Lora } from '../../diffusion/families/lora/read.ts'
+import type { TokenizerFolders } from '../../diffusion/families/text/find.ts'
 import type { Models, Reporter } from '../../nodes/define.ts'
 import { modelsIn } from '../store/model-folders.ts'
 
@@ -15,38 +20,63 @@ interface Opened<T> {
   release(): Promise<void>
 }
 
-async function openFolder(path: string): Promise<Opened<Checkpoint>> {
-  if (!(await stat(path)).isDirectory())
-    throw new Error(
-      `${path} is a single file; checkpoints are folders in diffusers layout, with model_index.json at their top`,
-    )
-  const value = await openCheckpoint(path)
-  return { value, onLinks: [value.model, value.clip, value.vae], release: () => value.release() }
-}
+/** A value that is closed as a whole. */
+const closing = <T extends Releasable>(value: T): Opened<T> => ({
+  value,
+  onLinks: [value],
+  release: () => value.release(),
+})
 
 async function openTransformer(path: string): Promise<Opened<DiffusionModel>> {
   const value = await openDiffusionModel(path)
   return { value, onLinks: [value], release: () => value.transformer.release() }
 }
 
+/** Folder of tokenizers that loose text encoders share, in every model folder. */
+const TOKENIZERS = 'tokenizers'
+
 export class ModelStore implements Models {
   readonly #dirs: readonly string[]
   readonly #isOnLink: (value: unknown) => boolean
   /** By path and time of change, least recently asked for first. */
   readonly #open = new Map<string, Promise<Opened<unknown>>>()
+  readonly #tokenizers: TokenizerFolders
+  #adopted = 0
 
   /** `isOnLink` tells whether a value is still held by a result: such a model must stay open. */
   constructor(dirs: readonly string[], isOnLink: (value: unknown) => boolean) {
     this.#dirs = dirs
+    this.#tokenizers = { of: (kind) => dirs.map((dir) => join(dir, TOKENIZERS, kind)) }
     this.#isOnLink = isOnLink
   }
 
-  checkpoint(name: string, _report: Reporter): Promise<Checkpoint> {
-    return this.#get('checkpoints', name, openFolder)
+  checkpoint(name: string, report: Reporter): Promise<Checkpoint> {
+    return this.#get('checkpoints', [name], async ([path]) => {
+      const value = await openCheckpoint(path, this.#tokenizers, (done, parts) => report.progress(done, parts))
+      return { value, onLinks: [value.model, value.clip, value.vae], release: () => value.release() }
+    })
   }
 
   diffusionModel(name: string, _report: Reporter): Promise<DiffusionModel> {
-    return this.#get('diffusion_models', name, openTransformer)
+    return this.#get('diffusion_models', [name], ([path]) => openTransformer(path))
+  }
+
+  autoencoder(name: string, _report: Reporter): Promise<Autoencoder> {
+    return this.#get('vae', [name], async ([path]) => closing(await openLooseAutoencoder(path)))
+  }
+
+  textEncoders(names: readonly string[], type: string, _report: Reporter): Promise<TextEncoders> {
+    const open = async (paths: readonly string[]) => closing(await openLooseText(paths, type, this.#tokenizers))
+    return this.#get('text_encoders', names, open, type)
+  }
+
+  /** Read anew each time: nothing of it stays open. */
+  async lora(name: string): Promise<Lora> {
+    return openLora(this.#pathOf('loras', name))
+  }
+
+  adopt(value: object, release: () => Promise<void>): void {
+    this.#open.set(`adopted ${this.#adopted++}`, Promise.resolve({ value, onLinks: [value], release }))
   }
 
   /** Closes everything; results that hold models must be dropped with it. */
@@ -56,15 +86,25 @@ export class ModelStore implements Models {
     await Promise.allSettled(all.map(async (opening) => (await opening).release()))
   }
 
-  async #get<T>(folder: string, name: string, open: (path: string) => Promise<Opened<T>>): Promise<T> {
+  #pathOf(folder: string, name: string): string {
     const models = modelsIn(this.#dirs, folder)
     const found = models.find((model) => model.name === name)
-    if (!found) {
-      const names = models.map((model) => model.name).join(', ')
-      throw new Error(`there is no model '${name}' in ${folder}; there ${names === '' ? 'is none' : `are: ${names}`}`)
-    }
-    const key = `${folder} ${found.path} ${(await stat(found.path)).mtimeMs}`
-    const opening = (this.#open.get(key) as Promise<Opened<T>> | undefined) ?? open(found.path)
+    if (found) return found.path
+    const names = models.map((model) => model.name).join(', ')
+    throw new Error(`there is no model '${name}' in ${folder}; there ${names === '' ? 'is none' : `are: ${names}`}`)
+  }
+
+  /** `as` tells apart what the same files are opened as. */
+  async #get<T, const N extends readonly string[]>(
+    folder: string,
+    names: N,
+    open: (paths: { readonly [K in keyof N]: string }) => Promise<Opened<T>>,
+    as = '',
+  ): Promise<T> {
+    const paths = names.map((name) => this.#pathOf(folder, name)) as { readonly [K in keyof N]: string }
+    const times = await Promise.all(paths.map(async (path) => (await stat(path)).mtimeMs))
+    const key = [folder, as, ...paths, ...times].join(' ')
+    const opening = (this.#open.get(key) as Promise<Opened<T>> | undefined) ?? open(paths)
     this.#open.delete(key)
     this.#open.set(key, opening)
     try {

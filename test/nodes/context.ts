@@ -38,6 +38,10 @@ export function context(root: string): RunContext & { readonly warnings: string[
     models: {
       checkpoint: () => Promise.reject(new Error('no models in this test')),
       diffusionModel: () => Promise.reject(new Error('no models in this test')),
+      autoencoder: () => Promise.reject(new Error('no models in this test')),
+      textEncoders: () => Promise.reject(new Error('no models in this test')),
+      lora: () => Promise.reject(new Error('no models in this test')),
+      adopt: () => undefined,
     },
   }
 }
