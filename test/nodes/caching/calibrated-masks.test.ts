@@ -8,6 +8,7 @@ import { configure, type RunFacts } from '../../../diffusion/caching/contract.ts
 import { runSigmas } from '../../../diffusion/noise-levels.ts'
 import { schedules } from '../../../diffusion/registry.ts'
 import { zeros } from '../../../diffusion/tensor.ts'
+import calibratedSigmas from '../../../nodes/caching/calibratedsigmas.ts'
 import calibrateMask from '../../../nodes/caching/calibratemask.ts'
 import {
   calibratedMask,
@@ -141,4 +142,17 @@ it('StepMask without a mask that fits refuses before anything runs', async () =>
   const transformer = fakeTransformer()
   await expect(runFake({ transformer, cache: configure(stepMask, params) })).rejects.toThrow(/calibrated mask/)
   expect(transformer.runs).toEqual([])
+})
+
+describe('CalibratedSigmas', () => {
+  it('are the levels that the mask computes at, and the last', async () => {
+    const { calibration, steps } = await calibrate()
+    const all = runSigmas(schedules.get('simple')!, 12, 1, model.parametrisation)
+    const values = { model, steps: 12, cfg: 3, scheduler: 'simple', share: 0.4, calibration }
+    const { SIGMAS } = await calibratedSigmas.run(values, context(tmpdir()))
+    expect(SIGMAS).toEqual([...parseSteps(steps).steps.map((step) => all[step]!), 0])
+    await expect(async () => calibratedSigmas.run({ ...values, cfg: 4 }, context(tmpdir()))).rejects.toThrow(
+      /guidance 4/,
+    )
+  })
 })
