@@ -20,8 +20,8 @@ export interface TransformerCase {
   readonly textTokens?: (index: number) => number
   /** Conditioning of one row of the batch. */
   conditioning(index: number): Conditioning
-  /** States after embed under the reference's names. */
-  embedded(state: Rows): Rows
+  /** States after embed, and of what all rows share, under the reference's names. */
+  embedded(state: Rows, shared: Rows): Rows
   /** States after block `index` under the reference's names. */
   afterBlock(index: number, state: Rows): Rows
   /** The head's rows as the reference's `output`. */

@@ -32,7 +32,12 @@ async function groupsOf(opened: TransformerCase): Promise<readonly Group[]> {
     const rows = names.map((name) => [name, concatRows(indices.map((i) => prepared[i]!.rows[name]!))] as const)
     return {
       indices,
-      rows: { ...Object.fromEntries(rows), latent: own(latent), timestep: own(timestep), ...(sigma ? { sigma: own(sigma) } : {}) },
+      rows: {
+        ...Object.fromEntries(rows),
+        latent: own(latent),
+        timestep: own(timestep),
+        ...(sigma ? { sigma: own(sigma) } : {}),
+      },
       shared: prepared[indices[0]!]!.shared,
     }
   })
@@ -83,7 +88,7 @@ async function compareGroup(opened: TransformerCase, group: Group, comparison: G
   const { depth } = transformer.facts
   const { rows, shared } = group
   let state = await transformer.run({ kind: 'embed' }, rows, shared)
-  let states = opened.embedded(state)
+  let states = opened.embedded(state, shared)
   const whole = await transformer.run({ kind: 'blocks', from: 0, to: depth }, state, shared)
   for (let i = 0; i < depth; i++) {
     state = await transformer.run({ kind: 'blocks', from: i, to: i + 1 }, state, shared)

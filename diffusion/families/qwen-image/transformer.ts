@@ -1,11 +1,12 @@
 /** A Qwen-Image transformer in parts. */
 import { tensor, type Tensor } from '../../tensor.ts'
-import type { Conditioning, Rows } from '../contract.ts'
+import type { Rows } from '../contract.ts'
 import { inPatches, packedShape, pictureFaults } from '../shared/packing.ts'
 import { PartedTransformer, pick } from '../shared/parted.ts'
 import { gridRow, unpatched } from '../shared/patches.ts'
 import { rotaryTables } from '../shared/rotary.ts'
 import { sinusoids, TIME_CHANNELS } from '../shared/sinusoids.ts'
+import { visibleTokens } from '../shared/text-mask.ts'
 import type { QwenConfig } from './config.ts'
 import { qwenFlops } from './flops.ts'
 import { blocksGraph, embedGraph, headGraph, modulatedGraph, textGraph, type QwenParts } from './graphs.ts'
@@ -19,19 +20,12 @@ function imageTables({ axes }: QwenConfig, h: number, w: number): Rows {
   return { ...rotaryTables(h * w, (token) => [0, Math.floor(token / w) - above, (token % w) - left], axes) }
 }
 
-/** The tokens that are text [1, K, width], and their rotary tables: on all axes beyond the picture's positions. */
-function visibleText({ axes }: QwenConfig, { tokens, mask }: Conditioning, h: number, w: number) {
-  const [, length = 0, width = 0] = tokens.shape
-  const kept = Array.from({ length }, (_, i) => i).filter((i) => mask?.data[i] !== 0)
-  const data = new Float32Array(kept.length * width)
-  kept.forEach((from, to) => data.set(tokens.data.subarray(from * width, (from + 1) * width), to * width))
+/** Rotary tables of text tokens as rows: on all axes beyond the picture's positions. */
+function textTables({ axes }: QwenConfig, places: readonly number[], h: number, w: number): Rows {
   const start = Math.max(Math.floor(h / 2), Math.floor(w / 2))
-  const { cos, sin } = rotaryTables(kept.length, (token) => axes.sizes.map(() => start + kept[token]!), axes)
-  const asRow = ({ data: values, shape }: Tensor): Tensor => tensor(values, [1, ...shape])
-  return {
-    tokens: tensor(data, [1, kept.length, width]),
-    rows: { 'text cos': asRow(cos), 'text sin': asRow(sin) },
-  }
+  const { cos, sin } = rotaryTables(places.length, (token) => axes.sizes.map(() => start + places[token]!), axes)
+  const asRow = ({ data, shape }: Tensor): Tensor => tensor(data, [1, ...shape])
+  return { 'text cos': asRow(cos), 'text sin': asRow(sin) }
 }
 
 /** `name` stands in front of errors. */
@@ -72,8 +66,8 @@ export function qwenTransformer(parts: QwenParts, name: string): PartedTransform
         faults.push(`text tokens are [${given.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
       if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)
       const [h, w] = sides(latentShape)
-      const { tokens, rows } = visibleText(c, conditioning, h, w)
-      return { feeds: { tokens }, rows, tokens: { image: h * w, text: tokens.shape[1] ?? 0 } }
+      const { tokens, places } = visibleTokens(name, conditioning)
+      return { feeds: { tokens }, rows: textTables(c, places, h, w), tokens: { image: h * w, text: places.length } }
     },
     shared(latentShape) {
       return { ...imageTables(c, ...sides(latentShape)), grid: gridRow(latentShape, c.patch) }

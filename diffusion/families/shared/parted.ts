@@ -51,8 +51,10 @@ export interface Design {
   }
   /** Feeds of the text graph, and rows that need no graph. Throws when the conditioning is not this model's. */
   prompt(conditioning: Conditioning, latentShape: readonly number[]): { feeds: Feeds; rows: Rows; tokens: TokenCounts }
-  /** What all samples of this latent shape share; asked once for a shape. */
-  shared(latentShape: readonly number[]): Rows
+  /** Names of further inputs that the shared values depend on. */
+  readonly sharedBy?: readonly string[]
+  /** What all samples of this latent shape share; asked once for a shape and what `sharedBy` names of `extras`. */
+  shared(latentShape: readonly number[], extras: Conditioning['extras']): Rows
   flops(part: Part, tokens: TokenCounts): number
 }
 
@@ -99,13 +101,14 @@ export class PartedTransformer implements Transformer {
     this.#assertOpen()
     const { feeds, rows, tokens } = this.#design.prompt(conditioning, latentShape)
     const embedded = await this.#text?.run(feeds)
-    return { rows: { ...rows, ...embedded }, shared: this.#sharedFor(latentShape), tokens }
+    return { rows: { ...rows, ...embedded }, shared: this.#sharedFor(latentShape, conditioning.extras), tokens }
   }
 
   /** The same object for the same shape, so that calls of several prompts and samples can run as one batch. */
-  #sharedFor(latentShape: readonly number[]): Rows {
-    const key = latentShape.join()
-    const shared = this.#shared.get(key) ?? this.#design.shared(latentShape)
+  #sharedFor(latentShape: readonly number[], extras: Conditioning['extras']): Rows {
+    const { sharedBy = [] } = this.#design
+    const key = [latentShape, ...sharedBy.map((name) => extras[name])].join()
+    const shared = this.#shared.get(key) ?? this.#design.shared(latentShape, extras)
     this.#shared.delete(key)
     this.#shared.set(key, shared)
     for (const oldest of [...this.#shared.keys()].slice(0, -SHAPES_KEPT)) this.#shared.delete(oldest)
