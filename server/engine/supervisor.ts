@@ -42,6 +42,11 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 const TSX = import.meta.resolve('tsx')
+/**
+ * Every output of a session is memory outside the heap that collections are started for: on the usual small heap one every few
+ * evaluations, 5 to 15 ms each. (Mebibytes.)
+ */
+const ROOM = '--initial-old-space-size=256'
 /** An engine that dies before it is ready is tried again ever later, up to this many milliseconds. */
 const MAX_BACKOFF = 5000
 /** Engines that a question is put to before it is given up. */
@@ -131,7 +136,7 @@ export class Supervisor {
     const ready = new Promise<ChildProcess>((resolve, reject) => (this.#announce = { resolve, reject }))
     ready.catch(() => undefined)
     const child = fork(MAIN, [], {
-      execArgv: ['--import', TSX],
+      execArgv: [ROOM, '--import', TSX],
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
