@@ -20,7 +20,7 @@ export default defineNode({
   outputs: { MODEL: 'MODEL' },
   async run({ model, lora_name, strength_model }, { models, report }) {
     const applied = await applyLora(model, null, await models.lora(lora_name), { model: strength_model, clip: 0 })
-    for (const { value, release } of applied.opened) models.adopt(value, release)
+    for (const opened of applied.opened) models.adopt(opened.value, () => opened.release())
     for (const warning of applied.warnings) report.warn(warning)
     return { MODEL: applied.model }
   },

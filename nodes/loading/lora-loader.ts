@@ -25,7 +25,7 @@ export default defineNode({
   async run({ model, clip, lora_name, strength_model, strength_clip }, { models, report }) {
     const lora = await models.lora(lora_name)
     const applied = await applyLora(model, clip, lora, { model: strength_model, clip: strength_clip })
-    for (const { value, release } of applied.opened) models.adopt(value, release)
+    for (const opened of applied.opened) models.adopt(opened.value, () => opened.release())
     for (const warning of applied.warnings) report.warn(warning)
     return { MODEL: applied.model, CLIP: applied.clip ?? clip }
   },

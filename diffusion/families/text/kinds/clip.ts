@@ -12,8 +12,8 @@ const POSITIONS = 'text_model.embeddings.position_embedding.weight'
 const HEAD = 64
 /** Width of OpenAI's, whose activation OpenCLIP's larger ones do not share. */
 const OPENAI_WIDTH = 768
-/** Token that ends a text; the last of CLIP's vocabulary. */
-const EOS = 49407
+/** Stands in early configurations for: the pooled text is that of the largest token id, which ends a text in CLIP's vocabulary. */
+const EOS = 2
 /** What OpenCLIP's texts are padded with: the token 0. */
 const OPEN_CLIP_PAD = '!'
 
