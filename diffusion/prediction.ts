@@ -31,15 +31,21 @@ export interface Prediction {
   denoised(latent: Tensor, prediction: Tensor, sigma: number): Tensor
   /** The state at `sigma` of a clean latent and unit noise. */
   noised(clean: Tensor, noise: Tensor, sigma: number): Tensor
+  /** The state that a run from `sigma` begins with. */
+  begun(clean: Tensor, noise: Tensor, sigma: number): Tensor
   /** A state that was left at `sigma`, its clean part at its own scale. */
   left(latent: Tensor, sigma: number): Tensor
 }
+
+const flowNoised = (clean: Tensor, noise: Tensor, sigma: number): Tensor =>
+  zip(clean, noise, (c, n) => sigma * n + (1 - sigma) * c)
 
 const flowPrediction = (trainSteps: number): Prediction => ({
   timestep: (sigma) => sigma * trainSteps,
   input: (latent) => latent,
   denoised: (latent, velocity, sigma) => axpy(latent, -sigma, velocity),
-  noised: (clean, noise, sigma) => zip(clean, noise, (c, n) => sigma * n + (1 - sigma) * c),
+  noised: flowNoised,
+  begun: flowNoised,
   // As ComfyUI does.
   left: (latent, sigma) => (sigma === 0 ? latent : scale(latent, 1 / (1 - sigma))),
 })
@@ -47,6 +53,7 @@ const flowPrediction = (trainSteps: number): Prediction => ({
 /** x = clean + sigma noise; the model takes x / sqrt(sigma^2 + 1), as it was trained on. */
 function discretePrediction(parametrisation: DiscreteParametrisation): Prediction {
   const sigmas = discreteSigmas(parametrisation)
+  const highest = sigmas[sigmas.length - 1]! * (1 - 1e-5)
   const isV = parametrisation.kind === 'v'
   return {
     timestep: (sigma) => placeOf(sigmas, sigma),
@@ -57,6 +64,8 @@ function discretePrediction(parametrisation: DiscreteParametrisation): Predictio
         ? axpy(scale(latent, 1 / (sigma ** 2 + 1)), -sigma / Math.sqrt(sigma ** 2 + 1), prediction)
         : axpy(latent, -sigma, prediction),
     noised: (clean, noise, sigma) => axpy(clean, sigma, noise),
+    // At the top of the training range ComfyUI gives the noise the variance that the model's input then has.
+    begun: (clean, noise, sigma) => axpy(clean, sigma >= highest ? Math.sqrt(1 + sigma ** 2) : sigma, noise),
     left: (latent) => latent,
   }
 }

@@ -1,5 +1,5 @@
 /** Seeded normal noise, value for value what PyTorch's CPU generator gives, so that a seed names the same picture everywhere. */
-import { sizeOf, tensor, type Tensor } from './tensor.ts'
+import { concatRows, sizeOf, tensor, type Tensor } from './tensor.ts'
 
 const STATE = 624
 const SHIFT = 397
@@ -105,3 +105,15 @@ export class NormalGenerator {
 
 /** The starting noise of a run: `shape` is [B, C, H, W] (video: [B, C, F, H, W]). */
 export const normalNoise = (seed: bigint, shape: readonly number[]): Tensor => new NormalGenerator(seed).draw(shape)
+
+/**
+ * Starting noise of latents taken out of a larger batch, or repeated: `draws` names for each row which of the seed's draws of one
+ * latent [1, ...] it is, as ComfyUI counts them.
+ */
+export function noiseByDraw(seed: bigint, shape: readonly number[], draws: readonly number[]): Tensor {
+  const generator = new NormalGenerator(seed)
+  const one = [1, ...shape.slice(1)]
+  const last = draws.reduce((most, draw) => Math.max(most, draw), 0)
+  const drawn = Array.from({ length: last + 1 }, () => generator.draw(one))
+  return concatRows(draws.map((draw) => drawn[draw]!))
+}

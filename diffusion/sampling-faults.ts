@@ -38,14 +38,18 @@ function faultsOfConditioning(run: SamplingRun): string[] {
   return [...ofSides, ...faultsOfReach(run)]
 }
 
+/** Rising levels go the other way, from a picture to its noise. */
 function faultsOfSigmas({ sigmas, model }: SamplingRun): string[] {
   if (sigmas.length === 0) return []
   if (sigmas.length === 1) return ['sigmas: expected at least two noise levels, received one']
+  const isFlow = model.parametrisation.kind === 'flow'
   const falling = sigmas.every((sigma, i) => i === 0 || sigma < sigmas[i - 1]!)
-  const most = model.parametrisation.kind === 'flow' ? 1 : Infinity
-  const inRange = sigmas.every((sigma) => sigma >= 0 && sigma <= most)
-  const range = most === 1 ? 'from 0 to 1' : 'of at least 0'
-  return falling && inRange ? [] : [`sigmas: expected falling values ${range}, received ${shapeText(sigmas)}`]
+  const rising = sigmas[0]! > 0 && sigmas.every((sigma, i) => i === 0 || sigma > sigmas[i - 1]!)
+  const inRange = sigmas.every((sigma) => sigma >= 0 && sigma <= (isFlow ? 1 : Infinity))
+  if (rising && isFlow && sigmas.at(-1) === 1)
+    return ['sigmas: rising to 1, the pure noise of a flow model, which holds nothing of the picture; end below it']
+  if ((falling || rising) && inRange) return []
+  return [`sigmas: expected falling values ${isFlow ? 'from 0 to 1' : 'of at least 0'}, received ${shapeText(sigmas)}`]
 }
 
 function faultsOfLatents({ latent, noise, mask, model }: SamplingRun): string[] {

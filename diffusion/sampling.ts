@@ -120,7 +120,7 @@ async function integrate(run: SamplingRun, guidedDenoise: Denoise): Promise<Tens
   const denoise = mask ? masked(run, mask, guidedDenoise) : guidedDenoise
   const steps = sigmas.length - 1
   const prediction = predictionOf(run.model.parametrisation)
-  const start = prediction.noised(latent, noise, sigmas[0]!)
+  const start = prediction.begun(latent, noise, sigmas[0]!)
   const onStep = (done: number, denoised: Tensor) => run.onStep?.(done, steps, denoised)
   const medium = mediumOf(run.model.parametrisation, run.seed ?? 0n, latent.shape)
   const end = await sampler.sample(denoise, start, sigmas, onStep, medium)

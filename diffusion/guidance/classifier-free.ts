@@ -79,6 +79,12 @@ function stacked({ shape }: Tensor, predictions: readonly Tensor[]): Tensor {
   return all
 }
 
+/** Share of the noise range behind; of rising levels, of those that the run goes through. */
+function progressAt(sigma: number, sigmas: readonly number[]): number {
+  const [first, last] = [sigmas[0]!, sigmas.at(-1)!]
+  return last > first ? (sigma - first) / (last - first) : 1 - sigma / first
+}
+
 /** One stream through a run: answers for every sample, each by its own evaluator. */
 function streamer(stream: OpenStream, { sigmas, prediction }: Guidance) {
   const { evaluators, total, scale, prompts, reach } = stream
@@ -90,7 +96,7 @@ function streamer(stream: OpenStream, { sigmas, prediction }: Guidance) {
   const path = levels.length === total ? { path: levels } : {}
   let index = 0
   return async (input: Tensor, sigma: number) => {
-    const at = { sigma, timestep: prediction.timestep(sigma), progress: 1 - sigma / sigmas[0]! }
+    const at = { sigma, timestep: prediction.timestep(sigma), progress: progressAt(sigma, sigmas) }
     const calls = evaluators.map((_, sample): Call => {
       return { index, total, ...at, ...path, sigmas, guidance: scale, latent: row(input, sample), sample, branches }
     })

@@ -1,31 +1,30 @@
 /** KSampler: denoises a latent, with or without a caching method. */
-import { sample } from '../../diffusion/sampling.ts'
+import { runSigmas } from '../../diffusion/noise-levels.ts'
+import { samplers, schedules } from '../../diffusion/registry.ts'
 import { defineNode } from '../define.ts'
-import { port } from '../ports.ts'
-import { samplingInputs, samplingRun, watched } from '../sampling-run.ts'
+import { cacheInput, randomNoise, samplingInputs } from '../sampling-run.ts'
+import { runNode } from './running/run.ts'
 
 export default defineNode({
   type: 'KSampler',
   category: 'sampling',
   title: 'KSampler',
   help: 'Denoises a latent step by step. The same seed gives the same noise as ComfyUI.',
-  inputs: {
-    ...samplingInputs,
-    cache: port('CACHE', {
-      optional: true,
-      help: 'A caching method that decides what need not be computed. It comes before one that the model carries (ApplyCache, EasyCache, LazyCache).',
-    }),
-  },
+  inputs: { ...samplingInputs, cache: cacheInput },
   outputs: { LATENT: 'LATENT', report: 'CACHE_REPORT' },
-  async run(values, { report, signal }) {
-    const result = await sample({
-      ...samplingRun(values),
-      ...watched(values.model.latent, report),
-      cache: values.cache ?? null,
-      signal,
-    })
-    report.sampled(result.report)
-    result.report.warnings.forEach((warning) => report.warn(warning))
-    return { LATENT: { samples: result.samples }, report: result.report }
+  async run({ model, positive, negative, cfg, latent_image, cache, ...settings }, context) {
+    const [sampler, schedule] = [samplers.get(settings.sampler_name)!, schedules.get(settings.scheduler)!]
+    const { output, report } = await runNode(
+      {
+        guider: { model, positive, negative, guidance: cfg },
+        sampler,
+        sigmas: runSigmas(schedule, settings.steps, settings.denoise, model.parametrisation, sampler),
+        noise: randomNoise(settings.seed),
+        latent: latent_image,
+        cache,
+      },
+      context,
+    )
+    return { LATENT: output, report }
   },
 })
