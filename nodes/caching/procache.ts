@@ -186,6 +186,7 @@ function takeIn(
   own: BranchState,
   outputs: ReadonlyMap<ModuleKey, ModuleOutput>,
   { forecast, selection }: Rules,
+  deep: number,
 ): void {
   const before = new Map(own.known)
   own.known.clear()
@@ -195,9 +196,9 @@ function takeIn(
       const known = learnModule(before.get(key), call, output, forecast)
       if (known) own.known.set(key, known)
     }
+    if (kind !== MASS && (kind !== 'attn' || selection?.importance !== 'output' || block < deep)) continue
     const worth = kind === MASS ? Float64Array.from(output.image.data) : tokenNorms(output.image)
-    if (kind === MASS || (kind === 'attn' && selection?.importance === 'output'))
-      own.scores.set(block, { importance: worth, idle: new Int32Array(worth.length) })
+    own.scores.set(block, { importance: worth, idle: new Int32Array(worth.length) })
   }
   own.whole = [...outputs.keys()].every((key) => key.startsWith(MASS) || own.known.has(key))
 }
@@ -206,10 +207,17 @@ async function runFull(call: Call, branch: Branch, denoiser: Denoiser, state: St
   const { depth, modules } = denoiser.facts
   const { rules } = state
   const own = state.branches.of(branch)
+  const next = rules.modes(call.total)[call.index + 1] ?? 'full'
+  if (next === 'full' && rules.forecast.order === 0) {
+    // Nothing of this evaluation will be used again.
+    own.known.clear()
+    own.whole = false
+    return denoiser.predict(call, branch)
+  }
   const mass = rules.selection?.importance === 'attention' ? keysOf(MASS, deepFrom(depth, rules), depth) : []
   const emit = new Set([...[...modules].flatMap((kind) => keysOf(kind, 0, depth)), ...mass])
   const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { emit })
-  takeIn(call, own, outputs, rules)
+  takeIn(call, own, outputs, rules, deepFrom(depth, rules))
   return prediction
 }
 
