@@ -38,6 +38,14 @@ export interface NoiseSource {
 /** A model with its prompts and guidance scales. */
 export type Guider = Pick<SamplingRun, 'model' | 'positive' | 'negative' | 'guidance' | 'second'>
 
+/** A film. */
+export interface Video {
+  /** f32 [F, H, W, 3] in 0..1. */
+  readonly frames: Tensor
+  /** Frames a second. */
+  readonly rate: number
+}
+
 /** Port name to the immutable value on its links. Packs add their own with `declare module`. */
 export interface PortTypes {
   /** Anything: fits every port on either side. */
@@ -56,6 +64,8 @@ export interface PortTypes {
   GUIDER: Guider
   /** f32 [B, H, W, 3] in 0..1. */
   IMAGE: Tensor
+  /** Frames and how fast they follow each other. */
+  VIDEO: Video
   /** f32 [B, H, W] in 0..1. */
   MASK: Tensor
   CACHE: CacheConfiguration

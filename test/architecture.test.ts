@@ -63,13 +63,14 @@ function wrongImports(path: string): string[] {
   })
 }
 
-/** A node file may import its own folder, the contracts, what sampling nodes share, and diffusion: never another family of nodes. */
+/** A node file may import its own folder, the contracts, what nodes that sample or save share, and diffusion: never another family of nodes. */
 function crossFamily(path: string): string[] {
   const family = /^nodes\/([^/]+)\//.exec(path)?.[1]
   if (family === undefined) return []
   return importsOf(path)
     .filter(
-      ({ target }) => target.startsWith('nodes/') && !/^nodes\/(define|spec|ports|sampling-run)\.ts$/.test(target),
+      ({ target }) =>
+        target.startsWith('nodes/') && !/^nodes\/(define|spec|ports|sampling-run|origin)\.ts$/.test(target),
     )
     .filter(({ target }) => !target.startsWith(`nodes/${family}/`))
     .map(({ target }) => `${path} imports ${target}, a node family never imports another`)

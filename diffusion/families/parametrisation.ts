@@ -59,8 +59,15 @@ export const discrete = (kind: DiscreteParametrisation['kind'], betas: Betas): D
 /** Betas of DiT (Peebles and Xie 2023, after ADM) and PixArt. */
 export const LINEAR_BETAS: Betas = { schedule: 'linear', first: 0.0001, last: 0.02, trainSteps: TRAIN_STEPS }
 
+/** Schedulers of diffusers over the times of a flow; the second, WAN's, has its own name for the shift. */
+const FLOW_SCHEDULERS = ['FlowMatchEulerDiscreteScheduler', 'UniPCMultistepScheduler'] as const
+
 function flowOf(fields: Fields, fallback: FlowParametrisation): Parametrisation {
-  const shift = fields.flag('use_dynamic_shifting', false) ? fallback.shift : fields.number('shift', 1)
+  const solver = fields.choice('_class_name', FLOW_SCHEDULERS)
+  if (solver === 'UniPCMultistepScheduler')
+    fields.require(fields.flag('use_flow_sigmas', false), 'use_flow_sigmas must be true for a flow model')
+  const name = solver === 'UniPCMultistepScheduler' ? 'flow_shift' : 'shift'
+  const shift = fields.flag('use_dynamic_shifting', false) ? fallback.shift : fields.number(name, 1)
   fields.require(shift > 0, `shift is ${shift}, expected a number above 0`)
   return flow(shift, fields.count('num_train_timesteps', TRAIN_STEPS))
 }
@@ -103,7 +110,7 @@ export function parametrisationOf(json: Json | null, fallback: Parametrisation, 
   if (!json) return fallback
   const fields = new Fields(json, where)
   const isFlow = fallback.kind === 'flow'
-  fields.choice('_class_name', isFlow ? ['FlowMatchEulerDiscreteScheduler'] : DISCRETE_SCHEDULERS)
+  if (!isFlow) fields.choice('_class_name', DISCRETE_SCHEDULERS)
   const parametrisation = isFlow ? flowOf(fields, fallback) : discreteOf(fields)
   fields.done()
   return parametrisation

@@ -10,6 +10,8 @@ import { wanTransformer } from './transformer.ts'
 
 /** ComfyUI's shift for WAN 2.1; diffusers folders say their own. */
 const SHIFT = 8
+/** Frames per latent frame of every WAN autoencoder. */
+const TEMPORAL_FACTOR = 4
 
 export default {
   name: 'wan',
@@ -31,6 +33,7 @@ export default {
           latentChannels: config.channels,
           temporalFactor: 4,
           parametrisation: flow(SHIFT),
+          temporalFactor: TEMPORAL_FACTOR,
         }),
       },
       weights,

@@ -16,10 +16,6 @@ function chunk(type: string, data: Buffer): Buffer {
   return out
 }
 
-/** JSON with every character above ASCII escaped, since tEXt is Latin-1. */
-export const asciiJson = (json: string): string =>
-  json.replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
-
 /** Adds one tEXt chunk per entry; values must be ASCII or Latin-1. */
 export function withText(png: Uint8Array, entries: Readonly<Record<string, string>>): Buffer {
   const chunks = Object.entries(entries).map(([key, value]) => chunk('tEXt', Buffer.from(`${key}\0${value}`, 'latin1')))
