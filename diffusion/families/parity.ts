@@ -9,8 +9,8 @@ export interface TransformerCase {
   readonly latent: Tensor
   /** Times in training steps [B]. */
   readonly timestep: Tensor
-  /** Noise levels [B], where the reference is told these and not the times. */
-  readonly sigma?: Tensor
+  /** Rows [B] that tell the noise levels as the reference is told them, where that is not by the times: `sigma`, ... */
+  readonly levels?: Rows
   /** Every tensor of outputs.safetensors. */
   readonly outputs: Readonly<Record<string, Tensor>>
   /**

@@ -21,7 +21,7 @@ const shapesOf = ({ rows }: Prepared): string =>
 
 /** The whole batch, joined, with what it shares; each row by itself where their prompts differ in length. */
 async function groupsOf(opened: TransformerCase): Promise<readonly Group[]> {
-  const { transformer, latent, timestep, sigma } = opened
+  const { transformer, latent, timestep, levels = {} } = opened
   const all = Array.from({ length: latent.shape[0] ?? 0 }, (_, i) => i)
   const prepared: Prepared[] = []
   for (const i of all) prepared.push(await transformer.prepare(opened.conditioning(i), latent.shape.slice(1)))
@@ -30,14 +30,10 @@ async function groupsOf(opened: TransformerCase): Promise<readonly Group[]> {
     const own = (whole: Tensor): Tensor => concatRows(indices.map((i) => row(whole, i)))
     const names = Object.keys(prepared[indices[0]!]!.rows)
     const rows = names.map((name) => [name, concatRows(indices.map((i) => prepared[i]!.rows[name]!))] as const)
+    const told = Object.entries({ latent, timestep, ...levels }).map(([name, whole]) => [name, own(whole)] as const)
     return {
       indices,
-      rows: {
-        ...Object.fromEntries(rows),
-        latent: own(latent),
-        timestep: own(timestep),
-        ...(sigma ? { sigma: own(sigma) } : {}),
-      },
+      rows: Object.fromEntries([...rows, ...told]),
       shared: prepared[indices[0]!]!.shared,
     }
   })

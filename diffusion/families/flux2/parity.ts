@@ -24,7 +24,7 @@ export default {
       ...{ transformer, outputs },
       latent: toLatents(tokens, [tokens.shape[2] ?? 0, h, w], 1),
       timestep: scale(input('timestep'), 1000),
-      sigma: input('timestep'),
+      levels: { sigma: input('timestep') },
       conditioning(index) {
         const guidance = inputs['guidance']?.data[index]
         return {

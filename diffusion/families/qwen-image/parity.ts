@@ -27,7 +27,7 @@ export default {
       ...{ transformer, outputs },
       latent: toLatents(input('hidden_states'), [channels, h * patch, w * patch], patch),
       timestep: scale(input('timestep'), 1000),
-      sigma: input('timestep'),
+      levels: { sigma: input('timestep') },
       ...(masks ? { textTokens: (index) => row(masks, index).data.reduce((sum, kept) => sum + kept, 0) } : {}),
       conditioning: (index) => ({
         tokens: row(input('encoder_hidden_states'), index),
