@@ -1,6 +1,8 @@
 /** Runs a node of the registry by its class name, its defaults filled in. */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { CacheReport } from '../../diffusion/caching/report-types.ts'
+import type { Latent, PortTypes } from '../../nodes/ports.ts'
 import { loadRegistry, type RegisteredNode } from '../../server/engine/registry.ts'
 import { inputsOf, type Settings } from './caching/subject.ts'
 import { context } from './context.ts'
@@ -14,15 +16,23 @@ export function nodeOf(type: string): RegisteredNode {
   return node
 }
 
+/** What nodes give, by the names that outputs have. */
+export interface Given extends PortTypes {
+  readonly output: Latent
+  readonly denoised_output: Latent
+  readonly report: CacheReport
+  readonly high_sigmas: readonly number[]
+  readonly low_sigmas: readonly number[]
+}
+
 /** What the node gives; `settings` are links as the values they carry, and widgets that differ from their defaults. */
 export async function runNode(
   type: string,
   settings: Settings = {},
   root = join(tmpdir(), 'heddle-nodes'),
-): Promise<Record<string, unknown>> {
+): Promise<Given> {
   const node = nodeOf(type)
-  const values = inputsOf(node, settings)
-  return (await node.definition.run(values as never, context(root))) as Record<string, unknown>
+  return (await node.definition.run(inputsOf(node, settings), context(root))) as Given
 }
 
 /** Names and defaults of the inputs in order, ports without a default. */
