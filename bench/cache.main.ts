@@ -2,11 +2,14 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { UnmetNeedsError } from '../diffusion/caching/contract.ts'
 import { openCheckpoint } from '../diffusion/families/checkpoint.ts'
+import type { Checkpoint } from '../diffusion/families/contract.ts'
 import { loadRegistry } from '../server/engine/registry.ts'
 import { proveBatch } from './batch/proof.ts'
 import { calibrator } from './calibrate.ts'
-import { duel, type Contender } from './duel.ts'
+import { contests, type Measured } from './contest.ts'
+import { duel } from './duel.ts'
 import { fidelityWork, pictureOf, type Ground } from './fidelity.ts'
 import { codeDigest, Journal, modelDigest } from './journal.ts'
 import { openJudges } from './judges/judges.ts'
@@ -15,11 +18,12 @@ import { methodSettings } from './methods.ts'
 import { readOptions, ROOT, type Options } from './options.ts'
 import { Progress, spoken } from './progress.ts'
 import { publish } from './publish.ts'
-import { duelTable, longTable, shortfalls } from './report/markdown.ts'
+import { contestTable, duelTable, longTable, shortfalls } from './report/markdown.ts'
 import { batchText, commitOf, machineOf, sourceOf, versionsOf, writeResult, type Result } from './result.ts'
-import { fewerSteps } from './rivals.ts'
+import { fewerSteps, optimisedSteps } from './rivals.ts'
 import { openScene, paint, sigmasFor, type Stage } from './scene.ts'
 import { uncached, type Setting } from './setting.ts'
+import { shifted, shiftOf } from './shift.ts'
 import { decibels, summarise, type Row } from './summary.ts'
 import { timingWork } from './timing.ts'
 import type { Prices, Work } from './work.ts'
@@ -44,7 +48,7 @@ async function servable(stage: Stage, settings: readonly Setting[]): Promise<rea
   for (const setting of settings) {
     try {
       const wired = await setting.wire(model)
-      const sigmas = sigmasFor(stage, setting.steps)
+      const sigmas = sigmasFor(stage, setting)
       const run = { model: model.name, sampler: setting.sampler, guidance: stage.guidance, sigmas }
       wired.cache?.bind(wired.model.transformer.facts, run)
       kept.push(setting)
@@ -80,18 +84,26 @@ async function carryOut(work: readonly Work[]): Promise<void> {
   progress.end()
 }
 
-/** Every method's settings against the fixed masks. */
-function duels(ground: Ground, settings: readonly Setting[], rows: readonly Row[]) {
-  const contender = (setting: Setting): Contender => ({
+/** A setting's measurements by caption. */
+function measuredOf(ground: Ground, setting: Setting, rows: readonly Row[]): Measured {
+  const pictures = ground.stage.captions.map((_, index) => pictureOf(ground, index, setting))
+  return {
     config: setting.name,
     share: rows.find(({ config }) => config === setting.name)?.flopShare ?? NaN,
-    psnr: ground.stage.captions.map((_, index) => decibels(pictureOf(ground, index, setting) ?? { psnr: NaN })),
-  })
+    psnr: pictures.map((picture) => decibels(picture ?? { psnr: NaN })),
+    truth: pictures.map((picture) => picture?.truthL2 ?? null),
+  }
+}
+
+/** Every method's settings against the fixed masks, and ForecastCache against its rivals. */
+function comparisons(ground: Ground, settings: readonly Setting[], rows: readonly Row[]) {
+  const contender = (setting: Setting) => measuredOf(ground, setting, rows)
   const masks = settings.filter(({ role }) => role === 'mask').map(contender)
   const methods = settings.filter(({ role }) => role === 'method').map(contender)
   const fought = methods.map((method) => ({ method, result: duel(method, masks) }))
   return {
     duels: fought.flatMap(({ result }) => result ?? []),
+    contests: contests(settings.map((setting) => ({ setting, measured: contender(setting) }))),
     unmatched: fought.filter(({ result }) => !result).map(({ method }) => method.config),
   }
 }
@@ -101,6 +113,20 @@ function mostVaried(settings: readonly Setting[], rows: readonly Row[]): Setting
   const sameDecisions = ({ name }: Setting) => rows.find(({ config }) => config === name)?.sameDecisions ?? 1
   const own = settings.filter(({ method, params }) => method === 'DiCache' && params['decide'] === 'together')
   return [...own].sort((a, b) => sameDecisions(a) - sameDecisions(b))[0] ?? null
+}
+
+const withShift = <C extends Checkpoint>(checkpoint: C, { shift }: Options): C =>
+  shift === undefined ? checkpoint : { ...checkpoint, model: shifted(checkpoint.model, shift) }
+
+/** Plain runs at the levels that calibrated masks compute at; none, said on standard error, where no mask fits. */
+function optimised(stage: Stage, { steps, quick }: Options): readonly Setting[] {
+  try {
+    return optimisedSteps(stage, steps, quick)
+  } catch (error) {
+    if (!(error instanceof UnmetNeedsError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    return []
+  }
 }
 
 async function openGround(options: Options, stage: Stage): Promise<Ground> {
@@ -123,12 +149,14 @@ async function resultOf(options: Options, ground: Ground, settings: readonly Set
     captions: options.captions,
     timed: Math.min(options.timed, options.captions),
     steps: options.steps,
+    shift: shiftOf(ground.stage.checkpoint.model),
     converged: options.converged,
     guidance: options.guidance,
     size: options.size,
     rows,
-    ...duels(ground, settings, rows),
-    batch: varied && (await proveBatch(ground.stage, varied)),
+    ...comparisons(ground, settings, rows),
+    // Without times it is to be fidelity alone.
+    batch: varied && options.timed > 0 ? await proveBatch(ground.stage, varied) : null,
   }
 }
 
@@ -137,6 +165,7 @@ function report(result: Result): void {
     longTable(result.rows),
     sourceOf(result),
     ...(result.duels.length > 0 ? [duelTable(result.duels)] : []),
+    ...(result.contests.length > 0 ? [contestTable(result.contests)] : []),
     ...(result.batch ? [batchText(result.batch)] : []),
     ...shortfalls(result.rows),
   ]
@@ -146,21 +175,28 @@ function report(result: Result): void {
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2))
   const captions = await readCaptions(options)
-  const checkpoint = await openCheckpoint(options.model)
+  const checkpoint = withShift(await openCheckpoint(options.model), options)
   const { guidance, size, steps, quick } = options
   const stage: Stage = { checkpoint, captions, guidance, size, negative: await checkpoint.clip.encode('') }
   const ground = await openGround(options, stage)
   const registry = await loadRegistry()
   registry.problems.forEach((problem) => process.stderr.write(`${problem}\n`))
   const calibrate = calibrator(stage, registry, { ...ground, captions: quick ? QUICK_CALIBRATION : Infinity })
-  const chosen = await methodSettings({ registry, calibrate, steps, quick, only: options.methods })
+  const chosen = await methodSettings({
+    registry,
+    calibrate,
+    steps,
+    quick,
+    only: options.methods,
+    shift: shiftOf(checkpoint.model),
+  })
   const methods = await servable(stage, chosen)
-  const settings = [uncached(steps), ...methods, ...fewerSteps(steps, quick)]
+  const settings = [uncached(steps), ...methods, ...fewerSteps(steps, quick), ...optimised(stage, options)]
   const prices = await pricesOf(ground)
   const timed = Math.min(options.timed, captions.length)
   await carryOut([
     ...fidelityWork(ground, settings, prices),
-    ...memoryWork(ground, settings, steps * (prices.evaluation + 0.01)),
+    ...(timed > 0 ? memoryWork(ground, settings, steps * (prices.evaluation + 0.01)) : []),
     ...timingWork(ground, settings, timed, prices),
   ])
   const result = await resultOf(options, ground, settings)

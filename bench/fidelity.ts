@@ -6,6 +6,7 @@ import { keyOf, type Journal, type PictureRecord } from './journal.ts'
 import type { Judges } from './judges/judges.ts'
 import { decisionsOf, latentShape, openScene, paint, seedOf, sigmasFor, type Scene, type Stage } from './scene.ts'
 import { uncached, type Setting } from './setting.ts'
+import { shiftOf } from './shift.ts'
 import { runCost, type Prices, type Work } from './work.ts'
 
 /** What identifies a bench's measurements beside caption and setting. */
@@ -26,11 +27,15 @@ const about = ({ stage, model, steps }: Ground, index: number) => ({
   steps,
   size: stage.size,
   guidance: stage.guidance,
+  shift: shiftOf(stage.checkpoint.model),
   caption: stage.captions[index],
   seed: seedOf(index),
 })
 
-const identity = ({ role, method, sampler, steps, params }: Setting) => ({ role, method, sampler, steps, params })
+const identity = ({ role, method, sampler, steps, sigmas, params }: Setting) => ({
+  ...{ role, method, sampler, steps, params },
+  ...(sigmas && { sigmas }),
+})
 
 /** Key of a setting's measurement of `kind` on a caption. */
 export const settingKey = (kind: 'picture' | 'time' | 'memory', ground: Ground, index: number, setting: Setting) =>
@@ -139,7 +144,7 @@ export function fidelityWork(ground: Ground, settings: readonly Setting[], price
       },
     }
     const painting = missing.map((setting): Work => {
-      const evaluations = samplers.get(setting.sampler)?.evaluations(sigmasFor(stage, setting.steps)) ?? 0
+      const evaluations = samplers.get(setting.sampler)?.evaluations(sigmasFor(stage, setting)) ?? 0
       const cached = setting.role === 'method' || setting.role === 'mask'
       return {
         name: `caption ${index + 1}: ${setting.name}`,

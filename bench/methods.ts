@@ -30,6 +30,12 @@ const fileSchema = z.strictObject({
         name: z.string().optional(),
         /** Only for runs of so many steps, as with masks that were made for them. */
         steps: z.int().optional(),
+        /** Only for runs with this time shift. */
+        shift: z.number().optional(),
+        /** What is wired into its links: a CACHE of another method, by input. */
+        links: z
+          .record(z.string(), z.strictObject({ node: z.string(), with: z.record(z.string(), z.unknown()) }))
+          .default({}),
         /** This setting's own parameters of the calibrating node; false leaves the calibration out. */
         calibrate: z.union([z.literal(false), z.record(z.string(), z.unknown())]).default({}),
         with: z.record(z.string(), z.unknown()),
@@ -41,15 +47,32 @@ type Sheet = z.infer<typeof fileSchema>
 type Line = Sheet['sweep'][number]
 
 /** The node's outputs for this model: a CACHE for the sampler, or the MODEL that carries one. */
-async function wire(node: RegisteredNode, values: Values, model: DiffusionModel): Promise<Wired> {
-  const links = Object.fromEntries(
+async function wire(node: RegisteredNode, values: Values, wired: Values, model: DiffusionModel): Promise<Wired> {
+  const models = Object.fromEntries(
     node.inputs.filter(([, { linkOnly, type }]) => linkOnly && type === 'MODEL').map(([name]) => [name, model]),
   )
-  const outputs = await runNode(node, values, links)
-  const wired = (outputs.get('MODEL') ?? model) as DiffusionModel
-  const cache = (outputs.get('CACHE') ?? wired.cache ?? null) as CacheConfiguration | null
+  const outputs = await runNode(node, values, { ...models, ...wired })
+  const patched = (outputs.get('MODEL') ?? model) as DiffusionModel
+  const cache = (outputs.get('CACHE') ?? patched.cache ?? null) as CacheConfiguration | null
   if (!cache) throw new Error(`${node.definition.type} gave neither a CACHE nor a MODEL that carries one`)
-  return { model: wired, cache }
+  return { model: patched, cache }
+}
+
+/** The caches that a line wires into its node, by input, and what they are. */
+async function linked({ links }: Line, { registry }: MethodOptions) {
+  const made = await Promise.all(
+    Object.entries(links).map(async ([input, { node: type, with: chosen }]) => {
+      const node = registry.nodes.get(type)
+      if (!node) throw new Error(`bench/settings: there is no node ${type} to wire into ${input}`)
+      const values = valuesFor(node, chosen, `bench/settings, ${type}`)
+      const cache = (await runNode(node, values, {})).get('CACHE')
+      return { input, cache, about: { node: type, ...values } }
+    }),
+  )
+  return {
+    caches: Object.fromEntries(made.map(({ input, cache }) => [input, cache])),
+    about: Object.fromEntries(made.map(({ input, about }) => [input, about])),
+  }
 }
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
@@ -66,6 +89,7 @@ async function settingOf(node: RegisteredNode, sheet: Sheet, line: Line, options
     calibrate && line.calibrate
       ? { [calibrate.into]: await options.calibrate(calibrate.node, { ...calibrate.with, ...line.calibrate }) }
       : {}
+  const links = await linked(line, options)
   const values = valuesFor(node, { ...sheet.shared, ...calibrated, ...line.with }, `bench/settings, ${type}`)
   return {
     role: sheet.fixed ? 'mask' : 'method',
@@ -73,13 +97,15 @@ async function settingOf(node: RegisteredNode, sheet: Sheet, line: Line, options
     name: nameOf(type, line),
     sampler: 'euler',
     steps: options.steps,
-    params: values,
-    wire: (model) => wire(node, values, model),
+    params: { ...values, ...links.about },
+    wire: (model) => wire(node, values, links.caches, model),
   }
 }
 
 async function settingsOf(node: RegisteredNode, sheet: Sheet, options: MethodOptions): Promise<readonly Setting[]> {
-  const lines = sheet.sweep.filter(({ steps }) => steps === undefined || steps === options.steps)
+  const lines = sheet.sweep.filter(
+    ({ steps = options.steps, shift = options.shift }) => steps === options.steps && shift === options.shift,
+  )
   const settings: Setting[] = []
   for (const line of options.quick ? lines.slice(0, 1) : lines)
     settings.push(await settingOf(node, sheet, line, options))
@@ -104,6 +130,8 @@ export interface MethodOptions {
   /** Makes the calibrations that sheets ask for. */
   readonly calibrate: Calibrate
   readonly steps: number
+  /** Time shift of the runs; null, or left out, for models that are no flows. */
+  readonly shift?: number | null
   /** Only the first setting of each method. */
   readonly quick: boolean
   /** Class names; all when empty. Fixed masks always stay: they are what the others are judged by. */

@@ -15,6 +15,11 @@ const number = (text: string) => {
   if (!Number.isFinite(value)) throw new InvalidArgumentError('expected a number')
   return value
 }
+const positive = (text: string) => {
+  const value = Number(text)
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number above 0')
+  return value
+}
 const list = (text: string): readonly string[] => text.split(',').filter(Boolean)
 
 export interface Options {
@@ -24,6 +29,7 @@ export interface Options {
   readonly timed: number
   readonly methods: readonly string[]
   readonly steps: number
+  readonly shift?: number
   readonly converged: number
   readonly guidance: number
   readonly size: number
@@ -47,9 +53,15 @@ export function readOptions(argv: readonly string[]): Options {
     .option('--model <folder>', 'diffusers folder', join(ROOT, 'models/heddle-flux-mini'))
     .option('--caption-file <file>', 'JSON list of texts; default: captions.json beside the model')
     .option('--captions <n>', 'captions to compare pictures on', whole(1), 64)
-    .option('--timed <n>', 'captions to take times on, two runs of each setting', whole(0), 6)
+    .option(
+      '--timed <n>',
+      'captions to take times on, two runs of each setting; 0 measures fidelity alone',
+      whole(0),
+      6,
+    )
     .option('--methods <names>', 'class names of caching nodes, with commas between; default: all', list, [])
     .option('--steps <n>', 'Euler steps of the uncached run', whole(1), 30)
+    .option('--shift <s>', 'time shift of a flow model; default: its own', positive)
     .option('--converged <n>', 'Heun steps of the converged solution; 0 leaves it out', whole(0), 60)
     .option('--guidance <g>', 'guidance scale', number, 3)
     .option('--size <pixels>', 'edge of the pictures', whole(16), 128)

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { csv } from './report/csv.ts'
 import { byMethod, overview, truth } from './report/curves.ts'
-import { duelTable, longTable } from './report/markdown.ts'
+import { contestTable, duelTable, longTable } from './report/markdown.ts'
 
 const speedSchema = z.object({
   runs: z.int(),
@@ -29,6 +29,8 @@ const rowSchema = z.object({
   speed: speedSchema.nullable(),
   psnr: z.number(),
   psnrWorst: z.number(),
+  /** Not in old results. */
+  psnrFifth: z.number().optional(),
   ssim: z.number(),
   latentL1: z.number(),
   truthL2: z.number().nullable(),
@@ -47,6 +49,20 @@ const duelSchema = z.object({
   difference: z.object({ mean: z.number(), low: z.number(), high: z.number() }),
   won: z.int(),
   verdict: z.enum(['better', 'worse', 'level']),
+})
+
+const pair = z.tuple([z.number(), z.number()]).readonly()
+const contestSchema = z.object({
+  challenger: z.string(),
+  rival: z.string(),
+  share: z.number(),
+  shares: pair,
+  captions: z.int(),
+  psnr: pair,
+  fifth: pair,
+  truth: pair.nullable(),
+  difference: z.object({ mean: z.number(), low: z.number(), high: z.number() }),
+  won: z.int(),
 })
 
 const batchSchema = z.object({
@@ -71,6 +87,8 @@ export const resultSchema = z.object({
   captions: z.int(),
   timed: z.int(),
   steps: z.int(),
+  /** Time shift; null for models that are no flows, absent from old results. */
+  shift: z.number().nullable().optional(),
   converged: z.int(),
   guidance: z.number(),
   size: z.int(),
@@ -78,6 +96,8 @@ export const resultSchema = z.object({
   duels: z.array(duelSchema).readonly(),
   /** Settings for which no fixed mask of the same compute was there. */
   unmatched: z.array(z.string()).readonly(),
+  /** ForecastCache against its rivals at equal compute. */
+  contests: z.array(contestSchema).readonly().default([]),
   batch: batchSchema.nullable(),
 })
 
@@ -110,9 +130,13 @@ export function machineOf(): string {
   return `${cpus().length} x ${cpu?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`
 }
 
+const timedText = ({ timed }: Result): string =>
+  timed === 0 ? 'none of them timed' : `${timed} of them timed, two runs each`
+const shiftText = ({ shift }: Result): string => (typeof shift === 'number' ? `, shift ${shift}` : '')
+
 /** Where a result came from, in one line. */
 export const sourceOf = (result: Result): string =>
-  `${result.captions} captions not trained on (${result.timed} of them timed, two runs each), ${result.steps} Euler steps, guidance ` +
+  `${result.captions} captions not trained on (${timedText(result)}), ${result.steps} Euler steps${shiftText(result)}, guidance ` +
   `${result.guidance}, ${result.size}x${result.size}, same seeds; ${result.machine}; ${result.versions}; commit ${result.commit}, ` +
   `${result.date}; \`${result.command}\``
 
@@ -130,8 +154,9 @@ export function batchText(proof: BatchProof): string {
 
 function markdownOf(result: Result): string {
   const duels = result.duels.length > 0 ? `\n\n${duelTable(result.duels)}` : ''
+  const contests = result.contests.length > 0 ? `\n\n${contestTable(result.contests)}` : ''
   const batch = result.batch ? `\n\n${batchText(result.batch)}` : ''
-  return `${longTable(result.rows)}\n\n${sourceOf(result)}.${duels}${batch}\n`
+  return `${longTable(result.rows)}\n\n${sourceOf(result)}.${duels}${contests}${batch}\n`
 }
 
 /** The result's plots by the endings of their names. */

@@ -59,9 +59,9 @@ export async function openScene(stage: Stage, index: number): Promise<Scene> {
   return { index, caption, positive: await stage.checkpoint.clip.encode(caption), noise: noiseOf(stage, index) }
 }
 
-/** Sigmas of `steps` steps on this model. */
-export const sigmasFor = (stage: Stage, steps: number): readonly number[] =>
-  runSigmas(schedules.get(SCHEDULE)!, steps, 1, stage.checkpoint.model.parametrisation)
+/** Sigmas of a setting's steps on this model. */
+export const sigmasFor = (stage: Stage, { steps, sigmas }: Pick<Setting, 'steps' | 'sigmas'>): readonly number[] =>
+  sigmas ?? runSigmas(schedules.get(SCHEDULE)!, steps, 1, stage.checkpoint.model.parametrisation)
 
 /** Samples one scene, or a batch of them, under a setting; `onEvaluation` is called after each model evaluation. */
 export async function paint(
@@ -80,7 +80,7 @@ export async function paint(
     guidance: stage.guidance,
     latent: zeros(noise.shape),
     noise,
-    sigmas: sigmasFor(stage, setting.steps),
+    sigmas: sigmasFor(stage, setting),
     sampler,
     cache,
     signal: new AbortController().signal,

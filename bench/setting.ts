@@ -23,6 +23,8 @@ export interface Setting {
   /** Registry name of the sampler. */
   readonly sampler: string
   readonly steps: number
+  /** Noise levels of its own, one more than steps; the schedule's where there are none. */
+  readonly sigmas?: readonly number[]
   /** Every parameter of the caching node. */
   readonly params: Readonly<Record<string, unknown>>
   wire(model: DiffusionModel): Promise<Wired>

@@ -40,6 +40,8 @@ export interface Row {
   readonly speed: Speed | null
   readonly psnr: number
   readonly psnrWorst: number
+  /** 5th percentile over captions; not in old results. */
+  readonly psnrFifth?: number | undefined
   readonly ssim: number
   readonly latentL1: number
   readonly truthL2: number | null
@@ -108,6 +110,7 @@ export function rowOf(
     speed: speedOf(times),
     psnr: mean(values),
     psnrWorst: Math.min(...values),
+    psnrFifth: quantile(values, 0.05),
     ssim: mean(pictures.map(({ ssim }) => ssim)),
     latentL1: mean(pictures.map(({ latentL1 }) => latentL1)),
     truthL2: truths.length > 0 ? mean(truths) : null,

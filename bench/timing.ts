@@ -49,10 +49,10 @@ export function timingWork(
   prices: Prices,
 ): readonly Work[] {
   const { stage, steps } = ground
-  const costOf = ({ sampler, steps: own, role }: Setting) =>
+  const costOf = (setting: Setting) =>
     runCost(
-      samplers.get(sampler)?.evaluations(sigmasFor(stage, own)) ?? 0,
-      role === 'method' || role === 'mask',
+      samplers.get(setting.sampler)?.evaluations(sigmasFor(stage, setting)) ?? 0,
+      setting.role === 'method' || setting.role === 'mask',
       prices,
     )
   return groups(settings).flatMap((group): Work[] => {

@@ -108,7 +108,7 @@ export async function proveBatch(stage: Stage, setting: Setting): Promise<BatchP
   const batch: Batch = {
     ...{ prompts, negative, guidance, model: checkpoint.model },
     noise: noiseOf(stage, 0, samples),
-    sigmas: sigmasFor(stage, setting.steps),
+    sigmas: sigmasFor(stage, setting),
     decode: (latents) => checkpoint.vae.decode(latents),
   }
   return { config: setting.name, ...(await compareBatch(batch, cache)) }

@@ -24,6 +24,7 @@ const cellsOf = (row: Row): Readonly<Record<string, Cell>> => ({
   BlockShare: row.blockShare,
   FlopShare: row.flopShare,
   PSNRWorst: row.psnrWorst,
+  PSNRFifth: row.psnrFifth,
   LatentL1: row.latentL1,
   ConvergedL2: row.truthL2,
   KeptMiB: row.heldMiB,

@@ -1,5 +1,7 @@
 /** The bench's tables in Markdown. */
+import type { Contest } from '../contest.ts'
 import type { Duel } from '../duel.ts'
+import type { Interval } from '../statistics.ts'
 import type { Row } from '../summary.ts'
 
 const NONE = '-'
@@ -43,6 +45,7 @@ const COLUMNS: readonly Column[] = [
 ]
 
 const MORE: readonly Column[] = [
+  { head: '5th percentile', cell: ({ psnrFifth }) => psnrFifth?.toFixed(1) ?? NONE },
   { head: 'kept MiB', cell: ({ heldMiB }) => heldMiB?.toFixed(1) ?? NONE },
   { head: 'peak MiB', cell: ({ residentMiB }) => residentMiB?.toFixed(0) ?? NONE },
   { head: 'same decisions', cell: ({ sameDecisions }) => percent(sameDecisions) },
@@ -71,6 +74,8 @@ const VERDICTS: Readonly<Record<Duel['verdict'], string>> = {
   level: 'no difference shown',
 }
 
+const spread = ({ mean, low, high }: Interval): string => `${signed(mean)} (${signed(low)} .. ${signed(high)})`
+
 /** Each method against the best fixed mask of its compute. */
 export function duelTable(duels: readonly Duel[]): string {
   const heads = ['Config', 'FLOPs', 'PSNR', 'best mask', 'difference (95 %)', 'captions won', 'verdict']
@@ -79,9 +84,36 @@ export function duelTable(duels: readonly Duel[]): string {
     percent(share),
     psnr.toFixed(1),
     maskPsnr.toFixed(1),
-    `${signed(difference.mean)} (${signed(difference.low)} .. ${signed(difference.high)})`,
+    spread(difference),
     `${won} of ${captions}`,
     VERDICTS[verdict],
+  ])
+  return table(heads, rows)
+}
+
+/** ForecastCache against its rivals at equal compute; two values in a cell are its own and the rival's. */
+export function contestTable(contests: readonly Contest[]): string {
+  const heads = [
+    'At equal compute',
+    'against',
+    'FLOPs',
+    'PSNR',
+    '5th percentile',
+    'to converged',
+    'difference (95 %)',
+    'captions won',
+  ]
+  const both = ([own, other]: readonly [number, number], digits: number): string =>
+    `${own.toFixed(digits)} / ${other.toFixed(digits)}`
+  const rows = contests.map(({ challenger, rival, shares, psnr, fifth, truth, difference, won, captions }) => [
+    challenger,
+    rival,
+    shares.map(percent).join(' / '),
+    both(psnr, 1),
+    both(fifth, 1),
+    truth ? both(truth, 3) : NONE,
+    spread(difference),
+    `${won} of ${captions}`,
   ])
   return table(heads, rows)
 }

@@ -10,8 +10,8 @@ import { fakeModel, fakeTransformer } from '../fixtures/fake-model.ts'
 
 const registry = await loadRegistry()
 const options: MethodOptions = {
-  ...{ registry, steps: 30, quick: false, only: [] },
-  calibrate: (type) => Promise.resolve(type === 'CalibrateMask' ? '0,1,2' : ''),
+  ...{ registry, steps: 30, shift: 1, quick: false, only: [] },
+  calibrate: () => Promise.resolve(''),
 }
 
 let folder: string
@@ -51,16 +51,18 @@ describe('methodSettings', () => {
     expect(quick.find(({ method }) => method === 'FirstBlockCache')).toMatchObject({ name: 'FirstBlockCache' })
   })
 
-  it('leaves out settings that were made for another number of steps', async () => {
+  it('leaves out settings that were made for another number of steps or another shift', async () => {
     await write({
       node: 'DiCache',
       sweep: [
         { steps: 50, with: {} },
         { steps: 30, name: 'made for 30', with: {} },
+        { shift: 3, with: {} },
+        { steps: 30, shift: 1, name: 'made for shift 1', with: {} },
       ],
     })
     const own = (await methodSettings(options, folder)).filter(({ method }) => method === 'DiCache')
-    expect(own.map(({ name }) => name)).toEqual(['DiCache made for 30'])
+    expect(own.map(({ name }) => name)).toEqual(['DiCache made for 30', 'DiCache made for shift 1'])
   })
 
   it('calibrates as the sheet says, each setting with its own parameters, or not at all', async () => {
@@ -81,6 +83,21 @@ describe('methodSettings', () => {
     ])
   })
 
+  it("wires other methods into a node's links, and tells settings apart by them", async () => {
+    const links = (threshold: number) => ({ decides: { node: 'DiCache', with: { threshold } } })
+    await write({
+      node: 'ForecastCache',
+      sweep: [
+        { name: 'one', links: links(0.1), with: { when: 'drift' } },
+        { name: 'two', links: links(0.3), with: { when: 'drift' } },
+      ],
+    })
+    const own = (await methodSettings(options, folder)).filter(({ method }) => method === 'ForecastCache')
+    const { cache } = await own[0]!.wire(fakeModel(fakeTransformer()))
+    expect(cache!.params).toMatchObject({ when: 'drift', decides: 'DiCache' })
+    expect(own.map(({ params }) => params['decides'])).toMatchObject([{ threshold: 0.1 }, { threshold: 0.3 }])
+  })
+
   it.each([
     [
       { node: 'DiCache', sweep: [{ with: { treshold: 1, history: 99 } }] },
@@ -99,7 +116,7 @@ describe('methodSettings', () => {
 describe('fewerSteps', () => {
   it('meets the same number of evaluations with every sampler', () => {
     const all = fewerSteps(30, false)
-    for (const name of ['euler, 15 steps', 'dpmpp_2m, 12 steps', 'heun, 8 steps'])
+    for (const name of ['euler, 15 steps', 'ab2, 10 steps', 'dpmpp_2m, 13 steps', 'heun, 8 steps'])
       expect(all.map((setting) => setting.name)).toContain(`FewerSteps ${name}`)
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
     expect(new Set(all.map(({ sampler }) => sampler)).size).toBeGreaterThan(2)

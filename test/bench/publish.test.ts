@@ -25,7 +25,17 @@ const row = (config: string, over: Partial<Row>): Row => ({
 })
 const result: Result = {
   ...{ command: 'npx heddle bench cache', commit: 'abc1234', machine: '2 x CPU', versions: 'Node', date: '2026-01-01' },
-  ...{ model: 'm', captions: 64, timed: 8, steps: 30, converged: 100, guidance: 3, size: 128, unmatched: ['Other'] },
+  ...{
+    model: 'm',
+    captions: 64,
+    timed: 8,
+    steps: 30,
+    converged: 100,
+    guidance: 3,
+    size: 128,
+    unmatched: ['Other'],
+    contests: [],
+  },
   rows: [
     row('DiCache a', {}),
     row('DiCache b', { psnr: 45, promised: 2.1 }),

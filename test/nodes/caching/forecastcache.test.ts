@@ -11,6 +11,7 @@ import { dicache } from '../../../nodes/caching/dicache.ts'
 import { FAKE_LATENT, fakeConditioning, fakeTransformer } from '../../fixtures/fake-model.ts'
 import { decisions, runFake, untimed, type FakeRunOptions } from '../../diffusion/caching/run.ts'
 import { context } from '../context.ts'
+import { playLatents } from './latents.ts'
 import { knobs as dicacheKnobs } from './scripted.ts'
 import { eulerLoop, minus, plus, sigmasOf, straight, times, type Numbers } from './straight.ts'
 
@@ -208,6 +209,28 @@ describe('the controller', () => {
     const strong = await run(controller, { guidance: 12 })
     expect(decisions(strong)).not.toBe(decisions(weak))
     expect(decisions(strong, 0, 'uncond')).toBe(decisions(strong))
+  })
+})
+
+describe("the controller's error", () => {
+  const played = async (cond: Numbers, uncond: Numbers) => {
+    const still = cond.map(() => 0)
+    return (await playLatents(at({ when: 'controller', tau: 0.2 }), still, { cond, uncond })).letters()
+  }
+  const [line, bent] = [Array.from({ length: 12 }, (_, k) => k), Array.from({ length: 12 }, (_, k) => k ** 3)]
+
+  it('is that of the guided velocity: a branch that cannot be forecast is enough, two that cancel are none', async () => {
+    const skips = (letters: string) => letters.split('S').length - 1
+    const [neither, one, other] = [await played(line, line), await played(line, bent), await played(bent, line)]
+    expect(skips(one)).toBeLessThan(skips(neither))
+    expect(skips(other)).toBeLessThan(skips(neither))
+    // Guidance 3: uncond + 3 (cond - uncond) is a line where uncond bends 3 / 2 as much as cond.
+    expect(
+      await played(
+        bent,
+        bent.map((value, k) => 1.5 * value - k / 2),
+      ),
+    ).toBe(neither)
   })
 })
 
