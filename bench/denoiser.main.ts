@@ -150,17 +150,29 @@ function kept(runs: readonly (readonly Evaluation[])[], plain: readonly Evaluati
   )
 }
 
-/** The same of whole runs, each against the uncached ones around it: the median over the rounds, which drifts of the machine's speed leave alone. */
-function keptByPairs(runs: readonly (readonly Evaluation[])[], plain: readonly (readonly Evaluation[])[]): string {
-  const total = (run: readonly Evaluation[], of: 'wall' | 'cpu' | 'flops') => sum(run.map((one) => one[of]))
-  const shares = (of: 'wall' | 'cpu') =>
-    runs.map((run, i) => {
-      const around = [plain[i]!, plain[i + 1]!]
-      const speedup = mean(around.map((one) => total(one, of))) / total(run, of)
-      return (speedup * total(run, 'flops')) / total(around[0]!, 'flops')
-    })
-  const [clock, cpu] = (['wall', 'cpu'] as const).map((of) => `${(100 * quantile(shares(of), 0.5)).toFixed(1)} %`)
-  return `run by run, between uncached ones: by the clock ${clock} kept, by processor time ${cpu}`
+/** A run of which nothing is watched: its time, and what was counted. */
+async function runTime(stage: Stage, setting: Setting): Promise<Time & { readonly flops: number }> {
+  const scene = await openScene(stage, 0)
+  const read = stopwatch()
+  const { report } = await paint(stage, scene, setting)
+  return { ...read(), flops: report.computedFlops }
+}
+
+/** What is kept by whole runs, each against the uncached ones around it: the median over the rounds, which drifts of the machine's speed leave alone. */
+async function keptByRuns(stage: Stage, setting: Setting, rounds: number): Promise<string> {
+  const shares: Time[] = []
+  let before = await runTime(stage, uncached(steps))
+  for (let i = 0; i < rounds; i++) {
+    const cached = await runTime(stage, setting)
+    const after = await runTime(stage, uncached(steps))
+    const promised = after.flops / cached.flops
+    const keptOf = (of: keyof Time): number => (before[of] + after[of]) / 2 / cached[of] / promised
+    shares.push({ wall: keptOf('wall'), cpu: keptOf('cpu') })
+    before = after
+  }
+  const [clock, cpu] = (['wall', 'cpu'] as const).map((of) => quantile(shares.map((one) => one[of]), 0.5)) // prettier-ignore
+  const percent = (part: number) => `${(100 * part).toFixed(1)} %`
+  return `whole runs between uncached ones, unwatched: by the clock ${percent(clock!)} kept, by processor time ${percent(cpu!)}`
 }
 
 const options = new Command('heddle bench denoiser')
@@ -190,13 +202,11 @@ const chosen = await methodSettings({ registry, calibrate, steps, quick: true, o
 const setting = chosen.find(({ method }) => method === options.method)
 if (!setting) throw new Error(`bench/settings has nothing for '${options.method}'`)
 await watch(stage, setting)
-const [uncachedRuns, cached]: [(readonly Evaluation[])[], (readonly Evaluation[])[]] = [[], []]
+const [plain, cached]: [Evaluation[], Evaluation[][]] = [[], []]
 for (let i = 0; i < Number(options.rounds); i++) {
-  uncachedRuns.push(await watch(stage, uncached(steps)))
-  cached.push(await watch(stage, setting))
+  plain.push(...(await watch(stage, uncached(steps))))
+  cached.push([...(await watch(stage, setting))])
 }
-uncachedRuns.push(await watch(stage, uncached(steps)))
-const plain = uncachedRuns.flat()
 process.stdout.write(`${setting.name}\n${table([...plain, ...cached.flat()], share)}\n`)
-process.stdout.write(`${kept(cached, plain, share)}\n${keptByPairs(cached, uncachedRuns)}\n`)
+process.stdout.write(`${kept(cached, plain, share)}\n${await keptByRuns(stage, setting, Number(options.rounds))}\n`)
 await checkpoint.release()
