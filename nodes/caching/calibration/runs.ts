@@ -92,7 +92,7 @@ export function runsOf(values: Values<typeof calibrationRunInputs>, { signal, re
     ...{ model, ...run, prompts, signal },
     ...{ seed: values.seed, runs: values.runs, scheduler: values.scheduler, steps: values.steps },
     onStep: (step, total, denoised) => {
-      watched(model.latent, report, { before: done, all }).onStep?.(step, total, denoised)
+      watched(model.latent, report, { before: done, all }).onStep(step, total, denoised)
       if (step === total) done += total
     },
   }
