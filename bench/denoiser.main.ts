@@ -1,10 +1,14 @@
 /** `heddle bench denoiser`: where the time of a model evaluation goes, computed and skipped, and what the clock keeps of the counted work. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { openCheckpoint } from '../diffusion/families/checkpoint.ts'
 import type { Part, Transformer } from '../diffusion/families/contract.ts'
 import type { ReportRow } from '../diffusion/caching/report-types.ts'
 import { loadRegistry } from '../server/engine/registry.ts'
+import { calibrator } from './calibrate.ts'
+import { Journal } from './journal.ts'
 import { methodSettings } from './methods.ts'
 import { openScene, paint, type Stage } from './scene.ts'
 import { uncached, type Setting } from './setting.ts'
@@ -197,7 +201,9 @@ const stage: Stage = {
   negative: await checkpoint.clip.encode(''),
 }
 const registry = await loadRegistry()
-const calibrate = () => Promise.reject(new Error('this bench makes no calibrations; choose a method that needs none'))
+const scratch = await mkdtemp(join(tmpdir(), 'heddle-denoiser-'))
+const journal = await Journal.open(join(scratch, 'journal.jsonl'), 'denoiser', true)
+const calibrate = calibrator(stage, registry, { journal, model: options.model, steps, captions: 1 })
 const chosen = await methodSettings({ registry, calibrate, steps, quick: true, only: [options.method] })
 const setting = chosen.find(({ method }) => method === options.method)
 if (!setting) throw new Error(`bench/settings has nothing for '${options.method}'`)
@@ -210,3 +216,4 @@ for (let i = 0; i < Number(options.rounds); i++) {
 process.stdout.write(`${setting.name}\n${table([...plain, ...cached.flat()], share)}\n`)
 process.stdout.write(`${kept(cached, plain, share)}\n${await keptByRuns(stage, setting, Number(options.rounds))}\n`)
 await checkpoint.release()
+await rm(scratch, { recursive: true })
