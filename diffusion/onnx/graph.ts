@@ -27,6 +27,8 @@ export interface Model {
   /** Folder that the locations of the external data are relative to: the root of the file system. */
   readonly weightRoot: string
   readonly inputs: readonly string[]
+  /** Bytes of the weights that it refers to, as they are stored and as float32. */
+  readonly weights: { readonly stored: number; readonly float32: number }
 }
 
 type GraphInit = Exclude<MessageInitShape<typeof ModelProtoSchema>['graph'], undefined>
@@ -87,6 +89,7 @@ export class Graph {
   /** Other values by what they are, as far as they can be seen from where the graph is being built. */
   #known = new Map<string, Value>()
   #count = 0
+  readonly #weights = { stored: 0, float32: 0 }
   #root: string | null = null
 
   #fresh(stem: string): string {
@@ -137,6 +140,8 @@ export class Graph {
       const place = { location, offset: String(tensor.offset), length: String(tensor.length) }
       const externalData = Object.entries(place).map(([key, value]) => ({ key, value }))
       const dims = tensor.shape.map(BigInt)
+      this.#weights.stored += tensor.length
+      this.#weights.float32 += 4 * sizeOf(tensor.shape)
       this.#initializers.push({ name, dataType, dims, dataLocation: DataLocation.EXTERNAL, externalData })
       return { name }
     })
@@ -283,6 +288,7 @@ export class Graph {
       bytes: toBinary(ModelProtoSchema, model),
       weightRoot: this.#root ?? parse(process.cwd()).root,
       inputs: this.#inputs.map(({ name }) => name ?? ''),
+      weights: { ...this.#weights },
     }
   }
 }

@@ -1,4 +1,5 @@
 /** Sessions for ranges of a chain of blocks, holding every block's weights once however the chain is cut. */
+import { memoryBudget, type MemoryBudget } from './budget.ts'
 import type { Feed, Session } from './session.ts'
 import type { Tensor } from '../tensor.ts'
 
@@ -16,16 +17,20 @@ type Rows = Readonly<Record<string, Tensor>>
 export class Segments {
   readonly #depth: number
   readonly #open: (from: number, to: number) => Promise<Session>
+  readonly #budget: MemoryBudget
   /** Inner cuts, least recently used first. */
   #cuts: readonly number[] = []
+  /** Cuts that the memory budget asks for: ranges that take most of it run in parts. */
+  #budgeted: readonly number[] = []
   readonly #sessions = new Map<string, Session>()
   /** Sessions of the ranges run since the cuts last changed. */
   readonly #chains = new Map<string, readonly Session[]>()
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(depth: number, open: (from: number, to: number) => Promise<Session>) {
+  constructor(depth: number, open: (from: number, to: number) => Promise<Session>, budget = memoryBudget) {
     this.#depth = depth
     this.#open = open
+    this.#budget = budget
   }
 
   /** Feeds `rows` and `constants` to the first segment, each segment's outputs in place of the rows of their names to the next; `wanted` goes to all. */
@@ -64,12 +69,28 @@ export class Segments {
 
   /** Opens what is missing between the present cuts. */
   async #link([from, to]: Range): Promise<readonly Session[]> {
-    const marks = [0, ...[...this.#cuts].sort((a, b) => a - b), this.#depth]
+    const cuts = new Set([...this.#cuts, ...this.#budgeted])
+    const marks = [0, ...[...cuts].sort((a, b) => a - b), this.#depth]
     const segments = marks.slice(1).map((mark, i): Range => [marks[i]!, mark])
     await this.#keepOnly(new Set(segments.map(String)))
     const chain: Session[] = []
-    for (const segment of segments.filter((s) => s[0] >= from && s[1] <= to)) chain.push(await this.#session(segment))
+    for (const segment of segments.filter((s) => s[0] >= from && s[1] <= to)) {
+      const session = await this.#session(segment)
+      const inner = this.#partsOf(segment, session)
+      if (inner.length > 0) {
+        this.#budgeted = [...this.#budgeted, ...inner]
+        return this.#link([from, to])
+      }
+      chain.push(session)
+    }
     return chain
+  }
+
+  /** Cuts inside a segment that takes too much of the memory budget. */
+  #partsOf([from, to]: Range, { weightBytes = 0 }: Session): readonly number[] {
+    const parts = Math.min(this.#budget.partsOf(weightBytes), to - from)
+    const length = (to - from) / parts
+    return Array.from({ length: parts - 1 }, (_, i) => from + Math.round((i + 1) * length))
   }
 
   async #session(range: Range): Promise<Session> {

@@ -2,6 +2,7 @@
 import { availableParallelism, freemem } from 'node:os'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { tensor, type Tensor } from '../tensor.ts'
+import { memoryBudget, type Held, type MemoryBudget } from './budget.ts'
 import { OUTPUT_PREFIX, type Model } from './graph.ts'
 
 /**
@@ -13,9 +14,9 @@ export type WeightMode = 'private' | 'mapped'
 
 const PRIVATE_LIMIT = 2 * 1024 ** 3
 
-/** 'private' when the float32 copy takes at most 2 GiB and a quarter of the free memory. */
+/** 'private' when the float32 copy takes at most 2 GiB, a quarter of the free memory and of the budget. */
 export const chooseWeightMode = (float32Bytes: number): WeightMode =>
-  float32Bytes <= Math.min(PRIVATE_LIMIT, freemem() / 4) ? 'private' : 'mapped'
+  float32Bytes <= Math.min(PRIVATE_LIMIT, freemem() / 4, memoryBudget.part) ? 'private' : 'mapped'
 
 /**
  * What a graph is made of: matrix products over tokens; so few of them that waking other threads would cost more than they
@@ -35,6 +36,8 @@ export interface Session {
   run(feeds: Readonly<Record<string, Feed>>, wanted?: readonly string[]): Promise<Readonly<Record<string, Tensor>>>
   /** Frees its memory. Later runs throw; a second call does nothing. */
   release(): Promise<void>
+  /** Bytes of weights that it maps or holds while it is open; 0 where that is not counted. */
+  readonly weightBytes?: number
 }
 
 /**
@@ -91,38 +94,124 @@ const describe = (feeds: Readonly<Record<string, Feed>>): string =>
     .map(([name, { shape }]) => `${name} [${shape.join(', ')}]`)
     .join(', ')
 
-/** Loads a graph; `name` stands in front of every error. */
+async function load(model: Model, mode: WeightMode, name: string, kind: GraphKind): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(model.bytes, options(model, mode, kind))
+  } catch (error) {
+    throw new Error(`${name}: ONNX Runtime could not load the graph: ${(error as Error).message}`)
+  }
+}
+
+async function runOn(
+  session: InferenceSession,
+  model: Model,
+  name: string,
+  feeds: Readonly<Record<string, Feed>>,
+  wanted: readonly string[] | undefined,
+): Promise<Readonly<Record<string, Tensor>>> {
+  const inputs: Record<string, OrtTensor> = {}
+  for (const key of model.inputs) inputs[key] = toOrt(feeds[key]!)
+  const fetches = wanted?.map((output) => OUTPUT_PREFIX + output)
+  const running = fetches ? session.run(inputs, fetches) : session.run(inputs)
+  const outputs = await running.catch((error: unknown) => {
+    throw new Error(`${name}: failed on ${describe(feeds)}: ${(error as Error).message}`)
+  })
+  const named: Record<string, Tensor> = {}
+  for (const key in outputs) named[key.slice(OUTPUT_PREFIX.length)] = fromOrt(outputs[key] as OrtTensor)
+  return named
+}
+
+/** A graph that is loaded, and may be closed by the budget between two runs: then the next run loads it again. */
+class BudgetedSession implements Session, Held {
+  readonly weightBytes: number
+  readonly #load: () => Promise<InferenceSession>
+  readonly #model: Model
+  readonly #name: string
+  readonly #budget: MemoryBudget
+  #loaded: Promise<InferenceSession> | null = null
+  #running = 0
+  #released = false
+
+  constructor(
+    model: Model,
+    name: string,
+    weightBytes: number,
+    budget: MemoryBudget,
+    open: () => Promise<InferenceSession>,
+  ) {
+    this.#model = model
+    this.#name = name
+    this.weightBytes = weightBytes
+    this.#budget = budget
+    this.#load = open
+  }
+
+  get bytes(): number {
+    return this.weightBytes
+  }
+
+  async #open(): Promise<InferenceSession> {
+    await this.#budget.makeRoom(this)
+    try {
+      return await this.#load()
+    } catch (error) {
+      this.#loaded = null
+      this.#budget.forget(this)
+      throw error
+    }
+  }
+
+  async run(feeds: Readonly<Record<string, Feed>>, wanted?: readonly string[]) {
+    if (this.#released) throw new Error(`${this.#name}: used after release`)
+    checkNames(this.#model, feeds, this.#name)
+    this.#running++
+    this.#budget.use(this)
+    try {
+      this.#loaded ??= this.#open()
+      return await runOn(await this.#loaded, this.#model, this.#name, feeds, wanted)
+    } finally {
+      this.#running--
+      if (this.#running === 0 && this.#loaded && !this.#released) this.#budget.idle(this)
+    }
+  }
+
+  async close(): Promise<void> {
+    const closing = this.#loaded
+    this.#loaded = null
+    await (await closing)?.release()
+  }
+
+  async release(): Promise<void> {
+    if (this.#released) return
+    this.#released = true
+    if (this.#loaded) this.#budget.forget(this)
+    await this.close()
+  }
+
+  /** Loads it now, so that what is wrong shows at once. */
+  async open(): Promise<this> {
+    this.#loaded = this.#open()
+    await this.#loaded
+    this.#budget.idle(this)
+    return this
+  }
+}
+
+/** Weights of `model` that a session of this mode has in memory: mapped ones as the file has them. */
+export const weightBytesOf = ({ weights }: Model, mode: WeightMode): number =>
+  mode === 'private' ? weights.float32 : weights.stored
+
+/**
+ * Loads a graph; `name` stands in front of every error. Where the weights of all open sessions exceed the memory budget, those least
+ * recently run are closed, and load again when they are; one that would close others loads when it first runs.
+ */
 export async function openSession(
   model: Model,
   mode: WeightMode,
   name: string,
   kind: GraphKind = 'tokens',
 ): Promise<Session> {
-  let session: InferenceSession | null
-  try {
-    session = await InferenceSession.create(model.bytes, options(model, mode, kind))
-  } catch (error) {
-    throw new Error(`${name}: ONNX Runtime could not load the graph: ${(error as Error).message}`)
-  }
-  return {
-    async run(feeds, wanted) {
-      if (!session) throw new Error(`${name}: used after release`)
-      checkNames(model, feeds, name)
-      const inputs: Record<string, OrtTensor> = {}
-      for (const key of model.inputs) inputs[key] = toOrt(feeds[key]!)
-      const fetches = wanted?.map((output) => OUTPUT_PREFIX + output)
-      const running = fetches ? session.run(inputs, fetches) : session.run(inputs)
-      const outputs = await running.catch((error: unknown) => {
-        throw new Error(`${name}: failed on ${describe(feeds)}: ${(error as Error).message}`)
-      })
-      const named: Record<string, Tensor> = {}
-      for (const key in outputs) named[key.slice(OUTPUT_PREFIX.length)] = fromOrt(outputs[key] as OrtTensor)
-      return named
-    },
-    async release() {
-      const closing = session
-      session = null
-      await closing?.release()
-    },
-  }
+  const bytes = weightBytesOf(model, mode)
+  const session = new BudgetedSession(model, name, bytes, memoryBudget, () => load(model, mode, name, kind))
+  return memoryBudget.fits(bytes) ? session.open() : session
 }

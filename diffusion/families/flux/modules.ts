@@ -124,6 +124,7 @@ export function moduleSession(
   const absent: Feed = { data: new Float32Array(0), shape: [1, 0, width] }
   const none: Feed = { data: new BigInt64Array(0), shape: [0] }
   return {
+    ...(session.weightBytes === undefined ? {} : { weightBytes: session.weightBytes }),
     release: () => session.release(),
     async run(feeds, wanted = []) {
       const { image, text } = feeds as Readonly<Record<string, Tensor>>

@@ -167,6 +167,7 @@ const narrowed = (session: Session, inputs: readonly string[]): Session => ({
   run: (feeds, wanted) =>
     session.run(Object.fromEntries(inputs.flatMap((name) => (feeds[name] ? [[name, feeds[name]]] : []))), wanted),
   release: () => session.release(),
+  ...(session.weightBytes === undefined ? {} : { weightBytes: session.weightBytes }),
 })
 
 const without = (rows: Rows, names: readonly string[]): Rows =>

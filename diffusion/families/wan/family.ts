@@ -31,7 +31,6 @@ export default {
         open: (config, found, where) => ({
           transformer: wanTransformer({ config, weights: found }, `WAN model ${basename(where)}`),
           latentChannels: config.channels,
-          temporalFactor: 4,
           parametrisation: flow(SHIFT),
           temporalFactor: TEMPORAL_FACTOR,
         }),
