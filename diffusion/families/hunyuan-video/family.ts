@@ -12,6 +12,9 @@ import { hunyuanTransformer } from './transformer.ts'
 /** Time shift that ComfyUI and the published scheduler_config.json give it. */
 const SHIFT = 7
 
+/** Frames per latent frame of its autoencoder. */
+const TEMPORAL_FACTOR = 4
+
 export default {
   name: 'hunyuan-video',
   pipelines: ['HunyuanVideoPipeline'],
@@ -30,7 +33,7 @@ export default {
         open: (config, found, where) => ({
           transformer: hunyuanTransformer({ config, weights: found }, `HunyuanVideo model ${basename(where)}`),
           latentChannels: config.outChannels,
-          temporalFactor: 4,
+          temporalFactor: TEMPORAL_FACTOR,
           parametrisation: flow(SHIFT),
         }),
       },

@@ -12,6 +12,9 @@ import { ltxTransformer } from './transformer.ts'
 /** ComfyUI's shift; the published schedule depends on the number of tokens. */
 const SHIFT = Math.exp(2.37)
 
+/** Frames per latent frame of its autoencoder. */
+const TEMPORAL_FACTOR = 8
+
 export default {
   name: 'ltx-video',
   pipelines: ['LTXPipeline'],
@@ -30,6 +33,7 @@ export default {
         open: (config, found, where) => ({
           transformer: ltxTransformer({ config, weights: found }, `LTX-Video model ${basename(where)}`),
           latentChannels: config.channels,
+          temporalFactor: TEMPORAL_FACTOR,
           parametrisation: flow(SHIFT),
         }),
       },

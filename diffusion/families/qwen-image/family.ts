@@ -11,6 +11,9 @@ import { qwenTransformer } from './transformer.ts'
 /** ComfyUI's shift; the published schedule depends on the picture's size. */
 const SHIFT = Math.exp(1.15)
 
+/** Its autoencoder is one for video. */
+const TEMPORAL_FACTOR = 4
+
 export default {
   name: 'qwen-image',
   pipelines: ['QwenImagePipeline'],
@@ -28,6 +31,7 @@ export default {
         open: (config, found, where) => ({
           transformer: qwenTransformer({ config, weights: found }, `Qwen-Image model ${basename(where)}`),
           latentChannels: config.channels,
+          temporalFactor: TEMPORAL_FACTOR,
           parametrisation: flow(SHIFT),
         }),
       },

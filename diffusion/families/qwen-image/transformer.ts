@@ -14,6 +14,10 @@ import { blocksGraph, embedGraph, headGraph, modulatedGraph, textGraph, type Qwe
 /** Noise levels are turned into training steps after they meet the frequencies. */
 const TIME = { channels: TIME_CHANNELS, intervals: TIME_CHANNELS / 2, cosinesFirst: true, factor: 1000 }
 
+/** A latent [C, 1, H, W] as [C, H, W]: the autoencoder is one for video, of which a picture is the first frame. */
+const pictureOf = (latentShape: readonly number[]): readonly number[] =>
+  latentShape.length === 4 && latentShape[1] === 1 ? [latentShape[0]!, ...latentShape.slice(2)] : latentShape
+
 /** Rotary tables of h x w patches, whose rows and columns are counted from the middle. */
 function imageTables({ axes }: QwenConfig, h: number, w: number): Rows {
   const [above, left] = [h - Math.floor(h / 2), w - Math.floor(w / 2)]
@@ -32,7 +36,10 @@ function textTables({ axes }: QwenConfig, places: readonly number[], h: number, 
 export function qwenTransformer(parts: QwenParts, name: string): PartedTransformer {
   const { config: c, weights } = parts
   const imageAndTime = (rows: Rows): Rows => pick(rows, ['image', 'temb'])
-  const sides = ([, height = 0, width = 0]: readonly number[]) => [height / c.patch, width / c.patch] as const
+  const sides = (latentShape: readonly number[]) => {
+    const [, height = 0, width = 0] = pictureOf(latentShape)
+    return [height / c.patch, width / c.patch] as const
+  }
   return new PartedTransformer({
     facts: {
       family: 'qwen-image',
@@ -48,20 +55,25 @@ export function qwenTransformer(parts: QwenParts, name: string): PartedTransform
       graph: () => embedGraph(parts),
       feeds(rows) {
         const { latent, sigma } = pick(rows, ['latent', 'sigma'])
-        return { patches: inPatches(latent, c.patch), time: sinusoids(sigma.data, TIME) }
+        const [batch = 0, ...own] = latent.shape
+        const picture = tensor(latent.data, [batch, ...pictureOf(own)])
+        return { patches: inPatches(picture, c.patch), time: sinusoids(sigma.data, TIME) }
       },
     },
     blocks: (from, to) => blocksGraph(parts, from, to),
     head: {
       graph: () => headGraph(parts),
       feeds: (rows, shared) => ({ ...imageAndTime(rows), grid: packedShape(shared, c.patch, c.channels) }),
-      finish: ({ prediction }) => ({ prediction: unpatched(prediction!) }),
+      finish({ prediction }, { frames }) {
+        const { data, shape } = unpatched(prediction!)
+        return { prediction: tensor(data, [...shape.slice(0, 2), ...(frames?.data ?? []), ...shape.slice(2)]) }
+      },
     },
     taps: { modulated: { graph: () => modulatedGraph(parts), feeds: imageAndTime } },
     readable: ['temb'],
     prompt(conditioning, latentShape) {
       const { tokens: given } = conditioning
-      const faults = [...pictureFaults(latentShape, c.channels, c.patch)]
+      const faults = [...pictureFaults(pictureOf(latentShape), c.channels, c.patch)]
       if (given.shape.length !== 3 || given.shape[2] !== c.textWidth)
         faults.push(`text tokens are [${given.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
       if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)
@@ -70,7 +82,8 @@ export function qwenTransformer(parts: QwenParts, name: string): PartedTransform
       return { feeds: { tokens }, rows: textTables(c, places, h, w), tokens: { image: h * w, text: places.length } }
     },
     shared(latentShape) {
-      return { ...imageTables(c, ...sides(latentShape)), grid: gridRow(latentShape, c.patch) }
+      const frames = latentShape.length === 4 ? { frames: tensor(Float32Array.of(1), [1]) } : {}
+      return { ...imageTables(c, ...sides(latentShape)), ...frames, grid: gridRow(pictureOf(latentShape), c.patch) }
     },
     flops: (part, tokens) => qwenFlops(part, tokens, c),
   })

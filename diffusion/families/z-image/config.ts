@@ -90,12 +90,12 @@ export function inferZImageConfig(tensors: Weights['tensors'], layout: ZImageLay
   const [image, norm] = isDiffusers
     ? ['all_x_embedder.2-1.weight', 'layers.0.attention.norm_q.weight']
     : ['x_embedder.weight', 'layers.0.attention.q_norm.weight']
-  const [width, headSize] = [extentOf(tensors, image!, 0), extentOf(tensors, norm!, 0)]
+  const [width, headSize] = [extentOf(tensors, image, 0), extentOf(tensors, norm, 0)]
   if (headSize !== PUBLISHED.axes.sizes.reduce((a, b) => a + b, 0) || width % headSize !== 0) return null
   return withSizes({
     ...{ ...PUBLISHED, width },
     heads: width / headSize,
-    channels: extentOf(tensors, image!, 1) / PUBLISHED.patch ** 2,
+    channels: extentOf(tensors, image, 1) / PUBLISHED.patch ** 2,
     blocks: countBlocks(tensors, (i) => `layers.${i}.attention_norm1.weight`),
     refinerBlocks: countBlocks(tensors, (i) => `context_refiner.${i}.attention_norm1.weight`),
     textWidth: extentOf(tensors, 'cap_embedder.1.weight', 1),
