@@ -48,6 +48,7 @@ function context(): RunContext {
     diffusionModel: refuse('a model'),
     autoencoder: refuse('an autoencoder'),
     textEncoders: refuse('text encoders'),
+    visionEncoder: refuse('a LoRA'),
     lora: refuse('a LoRA'),
     adopt: () => undefined,
   }

@@ -1,6 +1,12 @@
 /** defineNode: the declaration of a node, from which its type, check, widgets and documentation are derived. */
 import type { CacheReport, ReportRow, SamplingPlan } from '../diffusion/caching/report-types.ts'
-import type { Autoencoder, Checkpoint, DiffusionModel, TextEncoders } from '../diffusion/families/contract.ts'
+import type {
+  Autoencoder,
+  Checkpoint,
+  DiffusionModel,
+  TextEncoders,
+  VisionEncoder,
+} from '../diffusion/families/contract.ts'
 import type { Lora } from '../diffusion/families/lora/read.ts'
 import type { PortName, PortTypes } from './ports.ts'
 import type { Specs, Values } from './spec.ts'
@@ -48,6 +54,8 @@ export interface Models {
   autoencoder(name: string, report: Reporter): Promise<Autoencoder>
   /** The text encoders of a family from text_encoders/, in any order; `type` is ComfyUI's word for the family. */
   textEncoders(names: readonly string[], type: string, report: Reporter): Promise<TextEncoders>
+  /** A CLIP vision model from clip_vision/. */
+  visionEncoder(name: string, report: Reporter): Promise<VisionEncoder>
   /** Low-rank changes of weights from loras/. */
   lora(name: string): Promise<Lora>
   /** Puts something that holds sessions under the engine's care: closed when no result holds it any more and others need the room. */

@@ -2,13 +2,21 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openCheckpoint, openDiffusionModel } from '../../diffusion/families/checkpoint.ts'
-import type { Autoencoder, Checkpoint, DiffusionModel, TextEncoders } from '../../diffusion/families/contract.ts'
+import type {
+  Autoencoder,
+  Checkpoint,
+  DiffusionModel,
+  TextEncoders,
+  VisionEncoder,
+} from '../../diffusion/families/contract.ts'
 import type { Releasable } from '../../diffusion/families/family.ts'
 import { openLooseAutoencoder, openLooseText } from '../../diffusion/families/loose.ts'
 import { openLora, type Lora } from '../../diffusion/families/lora/read.ts'
 import type { TokenizerFolders } from '../../diffusion/families/text/find.ts'
+import { openVisionEncoder } from '../../diffusion/families/vision/encoder.ts'
 import type { Models, Reporter } from '../../nodes/define.ts'
 import { modelsIn } from '../store/model-folders.ts'
+import { sketched } from './taesd.ts'
 
 /** Models kept open at a time; weights are mapped from their files, so what this bounds is sessions. */
 const KEPT = 3
@@ -27,9 +35,15 @@ const closing = <T extends Releasable>(value: T): Opened<T> => ({
   release: () => value.release(),
 })
 
-async function openTransformer(path: string): Promise<Opened<DiffusionModel>> {
-  const value = await openDiffusionModel(path)
-  return { value, onLinks: [value], release: () => value.transformer.release() }
+async function openTransformer(path: string, dirs: readonly string[]): Promise<Opened<DiffusionModel>> {
+  const { model: value, release } = sketched(await openDiffusionModel(path), dirs)
+  return {
+    ...{ value, onLinks: [value] },
+    async release() {
+      await value.transformer.release()
+      await release()
+    },
+  }
 }
 
 /** Folder of tokenizers that loose text encoders share, in every model folder. */
@@ -52,13 +66,21 @@ export class ModelStore implements Models {
 
   checkpoint(name: string, report: Reporter): Promise<Checkpoint> {
     return this.#get('checkpoints', [name], async ([path]) => {
-      const value = await openCheckpoint(path, this.#tokenizers, (done, parts) => report.progress(done, parts))
-      return { value, onLinks: [value.model, value.clip, value.vae], release: () => value.release() }
+      const opened = await openCheckpoint(path, this.#tokenizers, (done, parts) => report.progress(done, parts))
+      const { model, release } = sketched(opened.model, this.#dirs)
+      const value: Checkpoint = { model, clip: opened.clip, vae: opened.vae }
+      return {
+        ...{ value, onLinks: [model, value.clip, value.vae] },
+        async release() {
+          await opened.release()
+          await release()
+        },
+      }
     })
   }
 
   diffusionModel(name: string, _report: Reporter): Promise<DiffusionModel> {
-    return this.#get('diffusion_models', [name], ([path]) => openTransformer(path))
+    return this.#get('diffusion_models', [name], ([path]) => openTransformer(path, this.#dirs))
   }
 
   autoencoder(name: string, _report: Reporter): Promise<Autoencoder> {
@@ -68,6 +90,10 @@ export class ModelStore implements Models {
   textEncoders(names: readonly string[], type: string, _report: Reporter): Promise<TextEncoders> {
     const open = async (paths: readonly string[]) => closing(await openLooseText(paths, type, this.#tokenizers))
     return this.#get('text_encoders', names, open, type)
+  }
+
+  visionEncoder(name: string, _report: Reporter): Promise<VisionEncoder> {
+    return this.#get('clip_vision', [name], async ([path]) => closing(await openVisionEncoder(path)))
   }
 
   /** Read anew each time: nothing of it stays open. */

@@ -40,6 +40,7 @@ export function context(root: string): RunContext & { readonly warnings: string[
       diffusionModel: () => Promise.reject(new Error('no models in this test')),
       autoencoder: () => Promise.reject(new Error('no models in this test')),
       textEncoders: () => Promise.reject(new Error('no models in this test')),
+      visionEncoder: () => Promise.reject(new Error('no models in this test')),
       lora: () => Promise.reject(new Error('no models in this test')),
       adopt: () => undefined,
     },
