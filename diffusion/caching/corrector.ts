@@ -8,11 +8,11 @@ interface Anchor {
   readonly value: Tensor
 }
 
-/** The way of the step that begins at `call`: the next level less its own, below 0. */
+/** The way of the step that begins at `call`: the next level of the run less its own, below 0 unless levels rise; 0 at the last level. */
 export function stepOf({ sigma, sigmas }: Call): number {
-  const next = sigmas.find((level) => level < sigma)
-  if (next === undefined) throw new Error(`stepOf: no noise level of the run is below ${sigma}`)
-  return next - sigma
+  const rises = sigmas.at(-1)! > sigmas[0]!
+  const next = sigmas.find((level) => (rises ? level > sigma : level < sigma))
+  return next === undefined ? 0 : next - sigma
 }
 
 /** Lagrange's weights at `sigma` of the polynomial through the anchors. */

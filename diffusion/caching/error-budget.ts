@@ -30,14 +30,14 @@ export class ErrorBudget {
   /** Whether the step at `call` may be skipped; takes it as skipped. False for an error that is no number. */
   allows(call: Call): boolean {
     if (this.#last === null || this.#rate === null) return false
-    this.#spent += this.#rate * (this.#last - call.sigma) * -stepOf(call)
+    this.#spent += this.#rate * Math.abs((this.#last - call.sigma) * stepOf(call))
     const steps = call.sigmas.length - 1
     return this.#spent <= this.#threshold * (STEPS / steps) ** 2 * Math.sqrt(this.#last)
   }
 
   /** The step at `call` was computed; `error` is what the forecast missed there, null if there was none. */
   computed(call: Call, error: number | null): void {
-    const way = this.#last === null ? 0 : this.#last - call.sigma
+    const way = this.#last === null ? 0 : Math.abs(this.#last - call.sigma)
     // Samplers that evaluate twice at one level: the older rate stays.
     if (error !== null && way > 0) this.#rate = error / way
     this.#last = call.sigma

@@ -3,7 +3,6 @@ import { expect, it } from 'vitest'
 import ab2 from '../../../diffusion/samplers/ab2.ts'
 import { tensor } from '../../../diffusion/tensor.ts'
 import { evenMedium } from './medium.ts'
-import { evenMedium } from './medium.ts'
 
 it('integrates a slope that is a line in sigma exactly from the second step on, however the steps are spaced', async () => {
   const slope = (sigma: number): number => 3 - 4 * sigma
