@@ -293,6 +293,24 @@ describe('other samplers', () => {
     },
   )
 
+  it('takes levels that rise, and samplers that evaluate at a last level above 0', async () => {
+    const rising = [0.1, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+    const [every, some] = [
+      { mask: 'interval', interval: 1 },
+      { mask: 'interval', interval: 2 },
+    ] as const
+    const up = (settings: Partial<ForecastCacheParams>) => run(at({ ...settings, corrector: 'on' }), { sigmas: rising })
+    const plain = await run(null, { sigmas: rising })
+    expect((await up(every)).samples.data).toEqual(plain.samples.data)
+    const held = await run(at({ ...some, forecast: 0 }), { sigmas: rising })
+    const apart = (found: Awaited<ReturnType<typeof run>>) => meanAbsDifference(found.samples, plain.samples)
+    expect(apart(await up(some))).toBeLessThan(apart(held))
+    const controller = at({ when: 'controller', tau: 0.5 })
+    const falling = { sigmas: rising.toReversed(), sampler: samplers.get('heun')! }
+    for (const found of [await run(controller, { sigmas: rising }), await run(controller, falling)])
+      expect(found.samples.data.every(Number.isFinite)).toBe(true)
+  })
+
   it('auto corrects euler where ten steps are computed, not where nine are', async () => {
     for (const [count, corrects] of [
       [9, false],
