@@ -48,7 +48,7 @@ function context(): RunContext {
     diffusionModel: refuse('a model'),
     autoencoder: refuse('an autoencoder'),
     textEncoders: refuse('text encoders'),
-    visionEncoder: refuse('a LoRA'),
+    visionEncoder: refuse('a CLIP vision model'),
     lora: refuse('a LoRA'),
     adopt: () => undefined,
   }
