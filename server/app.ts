@@ -18,6 +18,7 @@ import { Hub } from './socket/hub.ts'
 import { openDatabase } from './store/database.ts'
 import { History } from './store/history.ts'
 import { Settings } from './store/settings.ts'
+import { Writer } from './store/writer.ts'
 
 export interface AppOptions {
   readonly places: Places
@@ -85,7 +86,7 @@ function acceptSockets(server: Server, options: GuardOptions, hub: Hub, dispatch
     if (status !== null) return void socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\n\r\n`)
     sockets.handleUpgrade(request, socket, head, (opened) => {
       const connection = hub.add(opened, asked.query.get('clientId'))
-      void dispatcher.greet(connection)
+      dispatcher.greet(connection)
     })
   })
   return sockets
@@ -116,8 +117,9 @@ export async function startApp(options: AppOptions): Promise<App> {
 
   const flags = { supports_preview_metadata: true, [DELTAS]: true, assets: false, max_upload_size: options.maxUpload }
   const hub = new Hub(flags)
-  const history = new History(database)
-  const queue = new SqliteQueue(database)
+  const writer = new Writer(database, places.database, (error) => onNotice(`database: ${error.message}`))
+  const history = new History(database, writer)
+  const queue = new SqliteQueue(database, writer)
   const lost = queue.recover()
   if (lost > 0) onNotice(`${lost} prompt was running when the last server ended: it runs again`)
 
@@ -162,6 +164,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       await dispatcher.stop(() => engine.stop())
       server.closeAllConnections()
       await emptyFolder(places.folders.temp)
+      await writer.close()
       opened.close()
     },
   }

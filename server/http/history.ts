@@ -25,8 +25,8 @@ export function historyRoutes(router: Router, context: Context): void {
 
   router.get('/history/:id', (request, response) => {
     const { id } = request.params
-    const entry = history.get(id)
-    sendJson(response, entry ? { [id]: entry } : {})
+    const entry = history.getJson(id)
+    sendJsonText(response, entry === null ? '{}' : `{${JSON.stringify(id)}:${entry}}`)
   })
 
   router.post('/history', readText(MAX_BODY), (request, response) => {

@@ -73,7 +73,7 @@ async function promptOf(
 async function queuePrompt(body: Readonly<Record<string, unknown>>, withFloats: () => unknown, context: Context) {
   if (body['prompt'] === undefined)
     throw refused(400, 'no_prompt', 'No prompt provided', 'the body must have the key "prompt"')
-  if ((await context.queue.size()) >= context.maxQueue)
+  if (context.queue.size() >= context.maxQueue)
     throw refused(429, 'queue_full', 'The queue is full', `${context.maxQueue} prompts are waiting; try again later`)
   const number = await placeOf(body, context)
   const id = await promptId(body['prompt_id'], context)
@@ -84,13 +84,13 @@ async function queuePrompt(body: Readonly<Record<string, unknown>>, withFloats: 
   const extraData = extraDataOf(body)
   if (workflow !== undefined && extraData['extra_pnginfo'] === undefined) extraData['extra_pnginfo'] = { workflow }
   await context.queue.put({ number, promptId: id, prompt: checked.prompt, outputs: checked.outputs, extraData })
-  await context.dispatcher.tellStatus()
+  context.dispatcher.tellStatus()
   return { prompt_id: id, number, node_errors: checked.nodeErrors }
 }
 
 export function promptRoutes(router: Router, context: Context): void {
-  router.get('/prompt', async (_request, response) => {
-    sendJson(response, { exec_info: { queue_remaining: await context.queue.size() } })
+  router.get('/prompt', (_request, response) => {
+    sendJson(response, { exec_info: { queue_remaining: context.queue.size() } })
   })
 
   router.post('/prompt', readText(MAX_BODY), async (request, response) => {

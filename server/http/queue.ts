@@ -18,7 +18,7 @@ export function queueRoutes(router: Router, context: Context): void {
     const body = objectOf(request)
     if (body['clear'] === true) await context.queue.clear()
     await context.queue.remove(texts(body['delete']))
-    await context.dispatcher.tellStatus()
+    context.dispatcher.tellStatus()
     sendNothing(response)
   })
 

@@ -86,8 +86,8 @@ export class Dispatcher {
   }
 
   /** The first message of a socket tells its id; who comes back to a running prompt learns where it is. */
-  async greet(connection: Connection): Promise<void> {
-    const status = { exec_info: { queue_remaining: await this.#parts.queue.size() } }
+  greet(connection: Connection): void {
+    const status = { exec_info: { queue_remaining: this.#parts.queue.size() } }
     connection.text(stringifyExact({ type: 'status', data: { status, sid: connection.clientId } }))
     const record = this.#running
     if (record?.owner !== connection.clientId || record.executing === null) return
@@ -95,8 +95,8 @@ export class Dispatcher {
     connection.text(stringifyExact({ type: 'executing', data }))
   }
 
-  async tellStatus(): Promise<void> {
-    const exec_info = { queue_remaining: await this.#parts.queue.size() }
+  tellStatus(): void {
+    const exec_info = { queue_remaining: this.#parts.queue.size() }
     this.#parts.hub.broadcast('status', { status: { exec_info } })
   }
 
@@ -123,7 +123,7 @@ export class Dispatcher {
     this.#running = record
     this.#progress?.close()
     this.#progress = null
-    await this.tellStatus()
+    this.tellStatus()
     const outcome =
       job.attempt > MAX_ATTEMPTS ? this.#giveUp(record, 'the server ended while it ran') : await this.#try(record)
     if (outcome !== null) return this.#close(record, outcome)
@@ -180,9 +180,9 @@ export class Dispatcher {
   /** History first, then the status that ends the prompt, then `executing` with no node: clients rely on that order. */
   async #close(record: JobRecord, outcome: Outcome): Promise<void> {
     const { promptId } = record.job
-    this.#parts.history.add(promptId, record.entry(outcome), record.reports)
+    this.#parts.history.add(promptId, record.entryText(outcome), record.reports)
     await this.#parts.queue.finish(promptId)
-    await this.tellStatus()
+    this.tellStatus()
     if (record.owner !== null) this.#emit(record, 'executing', { node: null })
     this.#running = null
   }

@@ -1,5 +1,6 @@
 /** The queue as the server sees it, whatever holds it. What `put` has resolved for will be run or reported. */
 import type { Prompt } from '../engine/protocol.ts'
+import { stringifyExact } from '../json.ts'
 
 /** A prompt in the queue. */
 export interface Job {
@@ -11,13 +12,25 @@ export interface Job {
   readonly outputs: readonly string[]
   /** 1 for the first try; 2 after an engine or a server died over it. */
   readonly attempt: number
+  /** The parts that are written down, as JSON: made once, used by the queue and by the history. */
+  readonly texts?: JobTexts
 }
+export type NewJob = Omit<Job, 'attempt'>
+export type JobTexts = Readonly<Record<'prompt' | 'extraData' | 'outputs', string>>
+
+/** The JSON of a job's parts. */
+export const textsOf = ({ prompt, extraData, outputs, texts }: NewJob): JobTexts =>
+  texts ?? {
+    prompt: stringifyExact(prompt),
+    extraData: stringifyExact(extraData),
+    outputs: stringifyExact(outputs),
+  }
 
 export interface QueuePort {
   /** Advances the counter that gives prompts their number; it goes on after a restart. */
   nextNumber(): Promise<number>
   /** Stores a job; throws DuplicateError when its id is in the queue already. */
-  put(job: Omit<Job, 'attempt'>): Promise<void>
+  put(job: NewJob): Promise<void>
   /** Takes the next job, which is `running` from then on, with its attempt counted. */
   take(): Promise<Job | null>
   /** Puts a running job back in its place, with this count of attempts made. */
@@ -27,7 +40,7 @@ export interface QueuePort {
   /** Running and pending jobs, pending ones in the order they will run. */
   list(): Promise<{ readonly running: readonly Job[]; readonly pending: readonly Job[] }>
   /** Number of running and pending jobs. */
-  size(): Promise<number>
+  size(): number
   has(promptId: string): Promise<boolean>
   /** Removes pending jobs and returns those that were there; running ones stay. */
   remove(promptIds: readonly string[]): Promise<readonly string[]>

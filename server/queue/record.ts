@@ -1,8 +1,9 @@
 /** What is written down of a running job: its messages and outputs, which make its history entry. */
 import { isPreview, type EngineEvent, type Outcome, type TextEvent } from '../engine/protocol.ts'
 import { Samplings, type PromptReports } from '../engine/samplings.ts'
+import { stringifyExact } from '../json.ts'
 import type { HistoryEntry } from '../store/history.ts'
-import type { Job } from './port.ts'
+import { textsOf, type Job } from './port.ts'
 
 const KEPT_MESSAGES = /^execution_(start|cached|success|error|interrupted)$/
 const TERMINAL = /^execution_(success|error|interrupted)$/
@@ -60,14 +61,15 @@ export class JobRecord {
     return this.#samplings.all
   }
 
-  entry(outcome: Outcome): HistoryEntry {
-    const { number, promptId, prompt, extraData, outputs } = this.job
+  /** The history entry as JSON. */
+  entryText(outcome: Outcome): string {
+    const { number, promptId } = this.job
+    const { prompt, extraData, outputs } = textsOf(this.job)
     const meta = Object.keys(this.#outputs).map((id) => [
       id,
       { node_id: id, display_node: id, parent_node: null, real_node_id: id, ...(this.#meta[id] as object | undefined) },
     ])
-    return {
-      prompt: [number, promptId, prompt, extraData, outputs],
+    const rest: Omit<HistoryEntry, 'prompt'> = {
       outputs: this.#outputs,
       status: {
         status_str: outcome === 'success' ? 'success' : 'error',
@@ -76,5 +78,7 @@ export class JobRecord {
       },
       meta: Object.fromEntries(meta) as Record<string, unknown>,
     }
+    const head = `{"prompt":[${number},${JSON.stringify(promptId)},${prompt},${extraData},${outputs}],`
+    return head + stringifyExact(rest).slice(1)
   }
 }

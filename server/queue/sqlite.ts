@@ -1,13 +1,12 @@
-/** The queue in a SQLite file. */
+/** The queue: in memory while the server runs, and in a SQLite file for when it ends. */
 import type Database from 'libsql'
-import { parseExact, stringifyExact } from '../json.ts'
-import { durably } from '../store/database.ts'
-import { DuplicateError, type Job, type QueuePort } from './port.ts'
+import { parseExact } from '../json.ts'
+import type { Writer } from '../store/writer.ts'
+import { DuplicateError, textsOf, type Job, type NewJob, type QueuePort } from './port.ts'
 
 interface Row {
   readonly prompt_id: string
   readonly number: number
-  readonly state: 'pending' | 'running'
   readonly attempt: number
   readonly job: string
 }
@@ -19,16 +18,36 @@ function toJob(row: Row): Job {
   return { number: row.number, promptId: row.prompt_id, attempt: row.attempt, ...stored }
 }
 
-const IN_ORDER = 'ORDER BY number, prompt_id'
+/** A job as memory holds it. */
+interface Entry {
+  readonly number: number
+  readonly promptId: string
+  attempt: number
+  /** The job itself unless it is large: then it is read from the file when its turn comes. */
+  readonly job: NewJob | null
+}
+
+/** Characters of a job's text up to which it stays in memory. */
+const SMALL = 1 << 14
+
+const before = (a: Entry, b: Entry): boolean =>
+  a.number < b.number || (a.number === b.number && a.promptId < b.promptId)
 
 export class SqliteQueue implements QueuePort {
-  readonly #database: Database.Database
+  readonly #writer: Writer
   readonly #statements
+  /** In the order they will run. */
+  readonly #pending: Entry[] = []
+  readonly #running = new Map<string, Entry>()
+  /** Ids of all jobs that run, wait, or are being written. */
+  readonly #ids = new Set<string>()
+  /** Marks of running jobs that are not written yet: a short job is over before they need be. */
+  readonly #unmarked = new Set<string>()
   /** The last number given; on disk as of the last job that was put. */
   #number: number
 
-  constructor(database: Database.Database) {
-    this.#database = database
+  constructor(database: Database.Database, writer: Writer) {
+    this.#writer = writer
     const counter = database.prepare(`SELECT value FROM counters WHERE id = 'number'`).get() as
       { value: number } | undefined
     this.#number = counter?.value ?? 0
@@ -36,80 +55,134 @@ export class SqliteQueue implements QueuePort {
     this.#statements = {
       count: prepare(`INSERT OR REPLACE INTO counters VALUES ('number', ?)`),
       put: prepare(`INSERT INTO queue VALUES (?, ?, 'pending', 0, ?)`),
-      next: prepare(`SELECT * FROM queue WHERE state = 'pending' ${IN_ORDER} LIMIT 1`),
-      take: prepare(`UPDATE queue SET state = 'running', attempt = attempt + 1 WHERE prompt_id = ?`),
-      giveBack: prepare(`UPDATE queue SET state = 'pending', attempt = ? WHERE prompt_id = ?`),
-      finish: prepare('DELETE FROM queue WHERE prompt_id = ?'),
-      list: prepare(`SELECT * FROM queue ${IN_ORDER}`),
-      size: prepare('SELECT count(*) AS size FROM queue'),
-      has: prepare('SELECT 1 AS found FROM queue WHERE prompt_id = ?'),
-      remove: prepare(`DELETE FROM queue WHERE prompt_id = ? AND state = 'pending'`),
-      clear: prepare(`DELETE FROM queue WHERE state = 'pending'`),
+      get: prepare('SELECT * FROM queue WHERE prompt_id = ?'),
+      mark: prepare(`UPDATE queue SET state = ?, attempt = ? WHERE prompt_id = ?`),
+      drop: prepare('DELETE FROM queue WHERE prompt_id = ?'),
+      all: prepare('SELECT prompt_id, number, attempt FROM queue ORDER BY number, prompt_id'),
       lost: prepare(`UPDATE queue SET state = 'pending' WHERE state = 'running'`),
     }
   }
 
-  /** Jobs that were running when the last server ended; they are pending again, their attempt counted. */
+  /** Reads what the last server left. Jobs that were running then are pending again, their attempt counted; tells how many. */
   recover(): number {
-    return this.#statements.lost.run().changes
+    const { changes } = this.#statements.lost.run()
+    for (const row of this.#statements.all.all() as Omit<Row, 'job'>[]) {
+      this.#ids.add(row.prompt_id)
+      this.#pending.push({ number: row.number, promptId: row.prompt_id, attempt: row.attempt, job: null })
+    }
+    return changes
   }
 
   nextNumber(): Promise<number> {
     return Promise.resolve(++this.#number)
   }
 
-  put(job: Omit<Job, 'attempt'>): Promise<void> {
-    const stored: Stored = { prompt: job.prompt, extraData: job.extraData, outputs: job.outputs }
-    if (this.#statements.has.get(job.promptId))
-      return Promise.reject(new DuplicateError(`a prompt with the id ${job.promptId} is in the queue already`))
-    const write = this.#database.transaction(() => {
-      this.#statements.count.run(this.#number)
-      this.#statements.put.run(job.promptId, job.number, stringifyExact(stored))
-    })
-    durably(this.#database, write)
-    return Promise.resolve()
+  async put(job: NewJob): Promise<void> {
+    const { promptId } = job
+    if (this.#ids.has(promptId)) throw new DuplicateError(`a prompt with the id ${promptId} is in the queue already`)
+    const texts = textsOf(job)
+    const text = `{"prompt":${texts.prompt},"extraData":${texts.extraData},"outputs":${texts.outputs}}`
+    this.#ids.add(promptId)
+    try {
+      await this.#writer.durable(() => {
+        this.#statements.count.run(this.#number)
+        this.#statements.put.run(promptId, job.number, text)
+      })
+      this.#insert({ number: job.number, promptId, attempt: 0, job: text.length <= SMALL ? { ...job, texts } : null })
+    } catch (error) {
+      this.#ids.delete(promptId)
+      throw error
+    }
   }
 
   take(): Promise<Job | null> {
-    const row = this.#statements.next.get() as Row | undefined
-    if (!row) return Promise.resolve(null)
-    this.#statements.take.run(row.prompt_id)
-    return Promise.resolve(toJob({ ...row, attempt: row.attempt + 1 }))
+    const entry = this.#pending.shift()
+    if (!entry) return Promise.resolve(null)
+    entry.attempt++
+    this.#running.set(entry.promptId, entry)
+    this.#unmarked.add(entry.promptId)
+    this.#writer.write(() => {
+      if (this.#unmarked.delete(entry.promptId)) this.#statements.mark.run('running', entry.attempt, entry.promptId)
+    })
+    return Promise.resolve(this.#jobOf(entry))
   }
 
   giveBack(promptId: string, attempts: number): Promise<void> {
-    this.#statements.giveBack.run(attempts, promptId)
+    const entry = this.#running.get(promptId)
+    if (entry) {
+      this.#running.delete(promptId)
+      this.#unmarked.delete(promptId)
+      entry.attempt = attempts
+      this.#insert(entry)
+      this.#writer.write(() => this.#statements.mark.run('pending', attempts, promptId))
+    }
     return Promise.resolve()
   }
 
   finish(promptId: string): Promise<void> {
-    this.#statements.finish.run(promptId)
+    this.#running.delete(promptId)
+    this.#drop([promptId])
     return Promise.resolve()
   }
 
   list(): Promise<{ running: readonly Job[]; pending: readonly Job[] }> {
-    const rows = this.#statements.list.all() as Row[]
-    const jobs = (state: Row['state']) => rows.filter((row) => row.state === state).map(toJob)
-    return Promise.resolve({ running: jobs('running'), pending: jobs('pending') })
+    const jobs = (entries: Iterable<Entry>) => [...entries].map((entry) => this.#jobOf(entry))
+    return Promise.resolve({ running: jobs(this.#running.values()), pending: jobs(this.#pending) })
   }
 
-  size(): Promise<number> {
-    return Promise.resolve((this.#statements.size.get() as { size: number }).size)
+  size(): number {
+    return this.#pending.length + this.#running.size
   }
 
   has(promptId: string): Promise<boolean> {
-    return Promise.resolve(this.#statements.has.get(promptId) !== undefined)
+    return Promise.resolve(this.#ids.has(promptId))
   }
 
   remove(promptIds: readonly string[]): Promise<readonly string[]> {
-    const removeAll = this.#database.transaction(() =>
-      promptIds.filter((id) => this.#statements.remove.run(id).changes > 0),
-    )
-    return Promise.resolve(removeAll())
+    const wanted = new Set(promptIds)
+    const gone = this.#pending.filter(({ promptId }) => wanted.has(promptId)).map(({ promptId }) => promptId)
+    this.#keep(({ promptId }) => !wanted.has(promptId))
+    this.#drop(gone)
+    this.#writer.flush()
+    return Promise.resolve(gone)
   }
 
   clear(): Promise<void> {
-    this.#statements.clear.run()
+    const gone = this.#pending.map(({ promptId }) => promptId)
+    this.#keep(() => false)
+    this.#drop(gone)
+    this.#writer.flush()
     return Promise.resolve()
+  }
+
+  #keep(wanted: (entry: Entry) => boolean): void {
+    const kept = this.#pending.filter(wanted)
+    this.#pending.splice(0, this.#pending.length, ...kept)
+  }
+
+  #drop(promptIds: readonly string[]): void {
+    if (promptIds.length === 0) return
+    for (const promptId of promptIds) {
+      this.#ids.delete(promptId)
+      this.#unmarked.delete(promptId)
+    }
+    this.#writer.write(() => promptIds.forEach((promptId) => this.#statements.drop.run(promptId)))
+  }
+
+  #insert(entry: Entry): void {
+    let [low, high] = [0, this.#pending.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const other = this.#pending[middle]
+      if (other && before(other, entry)) low = middle + 1
+      else high = middle
+    }
+    this.#pending.splice(low, 0, entry)
+  }
+
+  #jobOf(entry: Entry): Job {
+    if (entry.job) return { ...entry.job, attempt: entry.attempt }
+    this.#writer.flush()
+    return { ...toJob(this.#statements.get.get(entry.promptId) as Row), attempt: entry.attempt }
   }
 }

@@ -37,6 +37,7 @@ export class Hub {
   }
 
   broadcast(type: string, data: unknown): void {
+    if (this.#connections.size === 0) return
     const text = stringifyExact({ type, data })
     for (const connection of this.#all()) connection.text(text)
   }

@@ -49,7 +49,7 @@ function lock(path: string): Database.Database {
 function openChecked(path: string): Database.Database {
   const database = new Database(path)
   try {
-    // NORMAL loses the newest changes in a power cut, though never in a crash; what must not be lost is written by `durably`.
+    // NORMAL loses the newest changes in a power cut, though never in a crash; what must not be lost is synced by `Writer.durable`.
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;')
     const check = database.prepare('PRAGMA quick_check(1)').get() as { quick_check?: string } | undefined
     if (check?.quick_check !== 'ok') throw new Error(`malformed database: ${check?.quick_check ?? 'no answer'}`)
@@ -62,16 +62,6 @@ function openChecked(path: string): Database.Database {
   } catch (error) {
     database.close()
     throw error
-  }
-}
-
-/** Runs `write`, and returns once its change, and all before it, is on the disk itself. */
-export function durably(database: Database.Database, write: () => void): void {
-  database.exec('PRAGMA synchronous = FULL')
-  try {
-    write()
-  } finally {
-    database.exec('PRAGMA synchronous = NORMAL')
   }
 }
 

@@ -2,6 +2,7 @@
 import type Database from 'libsql'
 import type { NodeReport, PromptReports } from '../engine/samplings.ts'
 import { parseExact, stringifyExact } from '../json.ts'
+import type { Writer } from './writer.ts'
 
 /** An entry as ComfyUI publishes it. */
 export interface HistoryEntry {
@@ -38,39 +39,57 @@ interface Row {
 
 export class History {
   readonly #database: Database.Database
+  readonly #writer: Writer
+  readonly #statements
+  /** Entries that are not written yet, as JSON. */
+  readonly #unwritten = new Map<string, string>()
 
-  constructor(database: Database.Database) {
+  constructor(database: Database.Database, writer: Writer) {
     this.#database = database
+    this.#writer = writer
+    const prepare = (sql: string) => database.prepare(sql)
+    this.#statements = {
+      drop: prepare('DELETE FROM history WHERE prompt_id = ?'),
+      add: prepare('INSERT INTO history (prompt_id, entry) VALUES (?, ?)'),
+      shorten: prepare('DELETE FROM history WHERE place <= ?'),
+      report: prepare('INSERT OR REPLACE INTO reports VALUES (?, ?, ?)'),
+      get: prepare('SELECT entry FROM history WHERE prompt_id = ?'),
+      has: prepare('SELECT 1 AS found FROM history WHERE prompt_id = ?'),
+    }
   }
 
-  /** Adds an entry as the newest, with its reports if there are any; one with the same id is replaced. */
-  add(promptId: string, entry: HistoryEntry, reports: PromptReports): void {
-    const add = this.#database.transaction(() => {
-      this.#database.prepare('DELETE FROM history WHERE prompt_id = ?').run(promptId)
-      const { lastInsertRowid: place } = this.#database
-        .prepare('INSERT INTO history (prompt_id, entry) VALUES (?, ?)')
-        .run(promptId, stringifyExact(entry))
+  /** Adds an entry, as JSON, as the newest, with its reports if there are any; one with the same id is replaced. */
+  add(promptId: string, entry: string, reports: PromptReports): void {
+    this.#unwritten.set(promptId, entry)
+    this.#writer.write(() => {
+      this.#unwritten.delete(promptId)
+      this.#statements.drop.run(promptId)
+      const { lastInsertRowid: place } = this.#statements.add.run(promptId, entry)
       // Places are given in order, so those KEPT below the newest are surely beyond the limit.
-      this.#database.prepare('DELETE FROM history WHERE place <= ?').run(Number(place) - KEPT)
+      this.#statements.shorten.run(Number(place) - KEPT)
       if (reports.reports.length + reports.warnings.length > 0)
-        this.#database
-          .prepare('INSERT OR REPLACE INTO reports VALUES (?, ?, ?)')
-          .run(promptId, stringifyExact(reports.reports.map(summaryOf)), stringifyExact(reports))
+        this.#statements.report.run(promptId, stringifyExact(reports.reports.map(summaryOf)), stringifyExact(reports))
     })
-    add()
   }
 
   get(promptId: string): HistoryEntry | null {
-    const row = this.#database.prepare('SELECT entry FROM history WHERE prompt_id = ?').get(promptId)
-    return row === undefined ? null : (parseExact((row as Row).entry) as HistoryEntry)
+    const text = this.getJson(promptId)
+    return text === null ? null : (parseExact(text) as HistoryEntry)
+  }
+
+  /** An entry as JSON. */
+  getJson(promptId: string): string | null {
+    const row = this.#statements.get.get(promptId) as Row | undefined
+    return this.#unwritten.get(promptId) ?? row?.entry ?? null
   }
 
   has(promptId: string): boolean {
-    return this.#database.prepare('SELECT 1 AS found FROM history WHERE prompt_id = ?').get(promptId) !== undefined
+    return this.#unwritten.has(promptId) || this.#statements.has.get(promptId) !== undefined
   }
 
   /** A window over the entries, oldest first, as JSON text; `offset` -1 with `maxItems` gives the newest ones. */
   listJson(maxItems: number | null, offset: number): string {
+    this.#writer.flush()
     const { total } = this.#database.prepare('SELECT count(*) AS total FROM history').get() as { total: number }
     const skip = offset < 0 ? (maxItems === null ? 0 : Math.max(0, total - maxItems)) : offset
     const rows = this.#database
@@ -81,6 +100,7 @@ export class History {
 
   /** The reports of a prompt in the history as JSON text of PromptReports; null when there is no such prompt. */
   reportsJson(promptId: string): string | null {
+    this.#writer.flush()
     const row = this.#database.prepare('SELECT reports FROM reports WHERE prompt_id = ?').get(promptId)
     if (row !== undefined) return (row as { reports: string }).reports
     const none: PromptReports = { reports: [], warnings: [] }
@@ -89,6 +109,7 @@ export class History {
 
   /** Summaries of the reports of the newest prompts that have any, as JSON text: prompt id to list, oldest prompt first. */
   summariesJson(maxItems: number): string {
+    this.#writer.flush()
     const rows = this.#database
       .prepare(
         'SELECT prompt_id, summary FROM reports JOIN history USING (prompt_id) ORDER BY history.place DESC LIMIT ?',
@@ -99,11 +120,14 @@ export class History {
   }
 
   remove(promptIds: readonly string[]): void {
+    if (promptIds.length === 0) return
+    this.#writer.flush()
     const statement = this.#database.prepare('DELETE FROM history WHERE prompt_id = ?')
     this.#database.transaction(() => promptIds.forEach((id) => statement.run(id)))()
   }
 
   clear(): void {
+    this.#writer.flush()
     this.#database.prepare('DELETE FROM history').run()
   }
 }
