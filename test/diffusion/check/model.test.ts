@@ -9,7 +9,7 @@ const fixtures = join(import.meta.dirname, '../../fixtures/parity')
 
 describe('model cases', () => {
   const names =
-    'flux-dev-a flux-schnell-a sd3-a sd35-a pixart-alpha-ms-a pixart-sigma-a dit-a vae-kl16-a vae-kl-a clip-l-a clip-g-a t5-v11-a unet-sd15-a unet-sdxl-a taesd-a'
+    'flux-dev-a flux-schnell-a sd3-a sd35-a pixart-alpha-ms-a pixart-sigma-a dit-a vae-kl16-a vae-kl-a clip-l-a clip-g-a t5-v11-a unet-sd15-a unet-sdxl-a taesd-a hunyuanvideo-a vae-hunyuan-a llama-a qwen-image-a flux2-a ltx-video-a z-image-a'
   it.each(names.split(' '))('%s', async (name) => {
     const results = await checkCase(join(fixtures, name))
     expect(results.length).toBe(name === 'flux-dev-a' ? 2 : 1)
