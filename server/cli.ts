@@ -9,6 +9,11 @@ const whole = (min: number, max: number) => (text: string) => {
     throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`)
   return value
 }
+function gigabytes(value: string): number {
+  const number = Number(value.replace(/gb?$/i, ''))
+  if (!(number > 0)) throw new InvalidArgumentError('expected gigabytes, more than 0')
+  return number
+}
 const each = (value: string, list: readonly string[] = []): readonly string[] => [...list, value]
 
 function places(command: Command): Command {
@@ -16,6 +21,11 @@ function places(command: Command): Command {
     .option('--data <dir>', 'folder for input, output, user files and the database', './data')
     .option('--models <dir...>', 'further folders with models; checkpoints/, vae/ ... or diffusers folders below them')
     .option('--nodes <dir...>', 'folders with packs of nodes')
+    .option(
+      '--memory <gigabytes>',
+      'what the weights of open models may take; others close and open again (70 % of the machine)',
+      gigabytes,
+    )
     .option('--input-directory <dir>', 'instead of DATA/input')
     .option('--output-directory <dir>', 'instead of DATA/output')
     .option('--temp-directory <dir>', 'instead of DATA/temp')

@@ -17,6 +17,8 @@ export interface PlaceOptions {
   readonly inputDirectory?: string
   readonly outputDirectory?: string
   readonly tempDirectory?: string
+  /** Gigabytes of weights that may be open at once. */
+  readonly memory?: number
 }
 
 export interface Places {
@@ -24,6 +26,8 @@ export interface Places {
   readonly database: string
   readonly modelDirs: readonly string[]
   readonly nodeDirs: readonly string[]
+  /** Bytes of weights that may be open at once; null for a share of the machine's memory. */
+  readonly memory: number | null
 }
 
 /** Absolute paths of everything; the shipped models come after the user's. */
@@ -45,6 +49,7 @@ export function placesOf(options: PlaceOptions): Places {
     database: join(data, 'heddle.db'),
     modelDirs: [...new Set(modelDirs)],
     nodeDirs: (options.nodes ?? []).map((dir) => resolve(dir)),
+    memory: options.memory === undefined ? null : options.memory * 1e9,
   }
 }
 
@@ -97,6 +102,6 @@ interface EngineOptions {
 }
 
 export const engineInit = (
-  { folders, modelDirs, nodeDirs }: Places,
+  { folders, modelDirs, nodeDirs, memory }: Places,
   { metadata, previewSize, cache = { kind: 'classic' }, markFile }: EngineOptions,
-): EngineInit => ({ folders, modelDirs, nodeDirs, metadata, previewSize, cache, markFile: markFile ?? null })
+): EngineInit => ({ folders, modelDirs, nodeDirs, memory, metadata, previewSize, cache, markFile: markFile ?? null })

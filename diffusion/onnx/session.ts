@@ -171,8 +171,12 @@ class BudgetedSession implements Session, Held {
       return await runOn(await this.#loaded, this.#model, this.#name, feeds, wanted)
     } finally {
       this.#running--
-      if (this.#running === 0 && this.#loaded && !this.#released) this.#budget.idle(this)
+      this.#settle()
     }
+  }
+
+  #settle(): void {
+    if (this.#running === 0 && this.#loaded && !this.#released) this.#budget.idle(this)
   }
 
   async close(): Promise<void> {

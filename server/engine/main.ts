@@ -1,4 +1,5 @@
 /** The engine child: validates and runs prompts for the server process that forked it, and ends when that process is gone. */
+import { memoryBudget } from '../../diffusion/onnx/budget.ts'
 import { describeAll } from './describe.ts'
 import type { Engine } from './engine.ts'
 import { execute } from './execute.ts'
@@ -20,6 +21,7 @@ let running: { readonly promptId: string; readonly abort: AbortController } | nu
 let freeLater = { models: false, memory: false }
 
 async function start(init: EngineInit): Promise<void> {
+  if (init.memory !== null) memoryBudget.limit = init.memory
   const registry = await loadRegistry(init.nodeDirs)
   const memo = new Memo(init.cache)
   engine = {

@@ -59,6 +59,8 @@ export interface EngineInit {
   readonly folders: { readonly input: string; readonly output: string; readonly temp: string }
   readonly modelDirs: readonly string[]
   readonly nodeDirs: readonly string[]
+  /** Bytes of weights that may be open at once; null for a share of the machine's memory. */
+  readonly memory: number | null
   readonly metadata: boolean
   /** Longest side of preview pictures in pixels; 0 sends none. */
   readonly previewSize: number
