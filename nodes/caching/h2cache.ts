@@ -13,7 +13,7 @@ import {
 } from '../../diffusion/caching/contract.ts'
 import { REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
-import { relativeL1, sub, tensor, type Tensor } from '../../diffusion/tensor.ts'
+import { memory, relativeL1, sub, tensor, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, toggle, type Values } from '../spec.ts'
 import { switchKnobs, windowFaults, windowKnobs } from './knobs/residual.ts'
@@ -109,33 +109,42 @@ export function pooled(a: Tensor, target: number): Tensor {
   const [rows, columns] = [Math.floor(tokens / side), Math.floor(width / side)]
   const out = new Float64Array(rows * columns)
   for (let y = 0; y < rows * side; y++)
-    for (let x = 0; x < columns * side; x++)
-      out[Math.floor(y / side) * columns + Math.floor(x / side)]! += a.data[y * width + x]!
+    for (let column = 0, at = y * width; column < columns; column++) {
+      let sum = out[Math.floor(y / side) * columns + column]!
+      for (let x = 0; x < side; x++, at++) sum += a.data[at]!
+      out[Math.floor(y / side) * columns + column] = sum
+    }
   return tensor(
     Float32Array.from(out, (sum) => sum / (side * side)),
     [1, rows, columns],
   )
 }
 
-/** Text tokens, then image tokens: what the second stage looks at. */
-function allTokens({ image, text }: Hidden): Tensor {
-  if (!text) return image
-  const data = new Float32Array(text.data.length + image.data.length)
-  data.set(text.data)
-  data.set(image.data, text.data.length)
-  return { data, shape: [1, text.shape[1]! + image.shape[1]!, image.shape[2]!] }
+/** What blocks added to the streams that a stage looks at: the image tokens [1, tokens, width], behind the text's where it sees both. */
+function residualOf(before: Hidden, after: Hidden, both: boolean, into?: Float32Array): Tensor {
+  const [from, to] = both && before.text && after.text ? [before.text, after.text] : [null, null]
+  const ahead = from?.data.length ?? 0
+  const data = memory(ahead + after.image.data.length, into)
+  if (from) sub(to, from, data.subarray(0, ahead))
+  sub(after.image, before.image, data.subarray(ahead))
+  return { data, shape: [1, (to?.shape[1] ?? 0) + after.image.shape[1]!, after.image.shape[2]!] }
 }
 
 /** One stage of one branch. Its reference moves only when it is computed. */
 class Stage {
   readonly #pool: number
   readonly #rest: ResidualEstimator
+  readonly #both: boolean
+  /** Memory of the next residual. */
+  #spare: Float32Array | undefined
   #reference: Tensor | null = null
   #probe: Tensor | null = null
 
-  constructor(pool: number, rest: ResidualEstimator) {
+  /** `both`: it looks at text and image tokens, else at the image's alone. */
+  constructor(pool: number, rest: ResidualEstimator, both: boolean) {
     this.#pool = pool
     this.#rest = rest
+    this.#both = both
   }
 
   get ready(): boolean {
@@ -143,8 +152,10 @@ class Stage {
   }
 
   /** Takes in what the first block did, and tells how far that is from the last computed evaluation; NaN where there is none. */
-  probe(before: Tensor, after: Tensor): number {
-    this.#probe = pooled(sub(after, before), this.#pool)
+  probe(before: Hidden, after: Hidden): number {
+    const residual = residualOf(before, after, this.#both, this.#spare)
+    this.#spare = residual.data
+    this.#probe = pooled(residual, this.#pool)
     return this.#reference ? relativeL1(this.#probe, this.#reference) : NaN
   }
 
@@ -154,6 +165,8 @@ class Stage {
 
   async compute(call: Call, denoiser: Denoiser, after: Hidden, from: number, to: number): Promise<Hidden> {
     const output = await denoiser.blocks(after, from, to)
+    // Without pooling the probe is the residual itself: its memory is the reference's from now on.
+    if (this.#probe?.data === this.#spare) this.#spare = this.#reference?.data
     this.#reference = this.#probe
     this.#rest.learn(call, after, output)
     return output
@@ -188,12 +201,12 @@ async function walk(
   free: boolean,
 ): Promise<Walk> {
   const probe1 = await denoiser.blocks(input, 0, 1)
-  const drift = first.probe(input.image, probe1.image)
+  const drift = first.probe(input, probe1)
   const hit1 = free && first.ready && drift < rules.threshold_1
   const between = hit1 ? first.reuse(call, probe1) : await first.compute(call, denoiser, probe1, 1, split)
   const probe2 = await denoiser.blocks(between, split, split + 1)
-  const drift2 = second.probe(allTokens(between), allTokens(probe2))
-  const hit2 = free && second.ready && ((hit1 && rules.chain) || drift2 < rules.threshold_2)
+  const mayReuse = free && second.ready
+  const hit2 = (mayReuse && hit1 && rules.chain) || (second.probe(between, probe2) < rules.threshold_2 && mayReuse)
   const output = hit2
     ? second.reuse(call, probe2)
     : await second.compute(call, denoiser, probe2, split + 1, denoiser.facts.depth)
@@ -243,8 +256,8 @@ export const h2cache: CacheMethod<H2CacheParams, State> = {
     return {
       rules,
       branches: new PerBranch(() => ({
-        first: new Stage(rules.pool_1, new ResidualEstimator(REUSE, 'image and text')),
-        second: new Stage(rules.pool_2, new ResidualEstimator(REUSE, 'image')),
+        first: new Stage(rules.pool_1, new ResidualEstimator(REUSE, 'image and text'), false),
+        second: new Stage(rules.pool_2, new ResidualEstimator(REUSE, 'image'), true),
       })),
     }
   },
