@@ -1,6 +1,6 @@
-/** Live previews: a latent to a small RGB picture by the linear map of its latent format. */
+/** Live previews: a latent to a small RGB picture, by the linear map of its latent format or a small autoencoder. */
 import type { LatentFormat } from './families/contract.ts'
-import type { Tensor } from './tensor.ts'
+import { row, type Tensor } from './tensor.ts'
 
 /** Longest side of a preview in pixels. */
 const LIMIT = 256
@@ -10,6 +10,14 @@ export interface Picture {
   readonly rgb: Uint8Array
   readonly width: number
   readonly height: number
+}
+
+/** The first sample as the small autoencoder of its latent format sees it; null without one or for video. */
+export async function latentSketch(latent: Tensor, format: LatentFormat): Promise<Picture | null> {
+  if (!format.sketch || latent.shape.length !== 4) return null
+  const { data, shape } = await format.sketch(row(latent, 0))
+  const [, height = 0, width = 0] = shape
+  return { rgb: Uint8Array.from(data, (value) => Math.trunc(255 * Math.min(1, Math.max(0, value)))), width, height }
 }
 
 /** Linear map of the first sample of [B, C, h, w] to colours [h, w, 3] in 0..1 (not clamped). */

@@ -2,7 +2,7 @@
 import type { LatentFormat } from '../diffusion/families/contract.ts'
 import { rescaled } from '../diffusion/families/vae/scaling.ts'
 import { runSigmas } from '../diffusion/noise-levels.ts'
-import { latentPreview } from '../diffusion/preview.ts'
+import { latentPreview, latentSketch, type Picture } from '../diffusion/preview.ts'
 import { noiseByDraw, normalNoise } from '../diffusion/random.ts'
 import { samplers, schedules } from '../diffusion/registry.ts'
 import { resize } from '../diffusion/resize.ts'
@@ -129,15 +129,43 @@ export function samplingRun(values: Values<typeof samplingInputs>) {
   } satisfies Partial<SamplingRun>
 }
 
-/** Sends a preview of the predicted clean latent at most every PREVIEW_INTERVAL. */
+/** Share of the time that a small autoencoder's previews may take. */
+const PREVIEW_SHARE = 0.1
+
+/**
+ * Sends a preview of the predicted clean latent at most every PREVIEW_INTERVAL: a small autoencoder's where the model has one and as far as
+ * PREVIEW_SHARE of the time allows, else the linear map's.
+ */
 function previewer(format: LatentFormat, report: Reporter): (denoised: Tensor) => void {
   let last = -Infinity
+  let sketching = false
+  /** What the last sketch took, in milliseconds; Infinity once one has failed. */
+  let cost = 0
+  const send = (picture: Picture | null): void => {
+    if (picture) report.preview(picture.rgb, picture.width, picture.height)
+  }
+  const sketch = async (denoised: Tensor): Promise<void> => {
+    const began = performance.now()
+    sketching = true
+    try {
+      send(await latentSketch(denoised, format))
+      cost = performance.now() - began
+    } catch (error) {
+      cost = Infinity
+      report.warn(`previews go on without the small autoencoder: ${(error as Error).message}`)
+    }
+    last = performance.now()
+    sketching = false
+  }
   return (denoised) => {
     const now = performance.now()
-    if (now - last < PREVIEW_INTERVAL) return
+    if (sketching || now - last < PREVIEW_INTERVAL) return
+    if (format.sketch && cost < Infinity) {
+      if (now - last >= cost / PREVIEW_SHARE) void sketch(denoised)
+      return
+    }
     last = now
-    const picture = latentPreview(denoised, format)
-    if (picture) report.preview(picture.rgb, picture.width, picture.height)
+    send(latentPreview(denoised, format))
   }
 }
 

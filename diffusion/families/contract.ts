@@ -109,6 +109,8 @@ export interface LatentFormat {
   readonly scaling?: LatentScaling
   /** Linear map latent -> RGB in 0..1 for previews: `weights` [channels][3] and `bias` [3]; null if unknown. */
   readonly rgb: { readonly weights: readonly (readonly number[])[]; readonly bias: readonly number[] } | null
+  /** A small autoencoder's quick look at latents, for previews: [B, C, h, w] -> [B, H, W, 3] in 0..1; absent where there is none. */
+  readonly sketch?: (latent: Tensor) => Promise<Tensor>
 }
 
 /** The model predicts noise - clean at sigma in 0..1, x_sigma = (1 - sigma) clean + sigma noise. */

@@ -2,7 +2,7 @@
 import type { Weights } from '../onnx/weights.ts'
 import type { ChangeWeights, Place } from './changes.ts'
 import type { TextNeeds } from './text/needs.ts'
-import type { LatentScaling, Parametrisation, TextEncoders, Transformer } from './contract.ts'
+import type { LatentFormat, LatentScaling, Parametrisation, TextEncoders, Transformer } from './contract.ts'
 
 export type { Place }
 
@@ -23,6 +23,8 @@ export interface OpenedTransformer {
   readonly parametrisation: Parametrisation
   /** How its latents are scaled when no autoencoder's configuration says otherwise. */
   readonly scaling?: LatentScaling
+  /** How a latent cell looks, for previews when the autoencoder's folder does not say it. */
+  readonly rgb?: LatentFormat['rgb']
   /** Frames per latent frame, of a video model. */
   readonly temporalFactor?: number
 }

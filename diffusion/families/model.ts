@@ -20,7 +20,7 @@ export interface Surroundings {
 }
 
 /** Throws when the autoencoder is another model's. */
-function latentOf(opened: OpenedTransformer, { name, vae, rgb = null }: Surroundings): LatentFormat {
+function latentOf(opened: OpenedTransformer, { name, vae, rgb }: Surroundings): LatentFormat {
   if (vae && vae.channels !== opened.latentChannels)
     throw new Error(
       `${name}: the transformer takes ${opened.latentChannels} latent channels, the vae has ${vae.channels}`,
@@ -30,7 +30,7 @@ function latentOf(opened: OpenedTransformer, { name, vae, rgb = null }: Surround
   return {
     channels: opened.latentChannels,
     factor: vae?.factor ?? USUAL_FACTOR,
-    rgb,
+    rgb: rgb ?? opened.rgb ?? null,
     ...(scaling ? { scaling } : {}),
     ...(temporalFactor === undefined ? {} : { temporalFactor }),
   }

@@ -11,11 +11,12 @@ import type {
 } from '../../diffusion/families/contract.ts'
 import type { Releasable } from '../../diffusion/families/family.ts'
 import { openLooseAutoencoder, openLooseText } from '../../diffusion/families/loose.ts'
+import { openTaesd } from '../../diffusion/families/vae/taesd.ts'
 import { openLora, type Lora } from '../../diffusion/families/lora/read.ts'
 import type { TokenizerFolders } from '../../diffusion/families/text/find.ts'
 import { openVisionEncoder } from '../../diffusion/families/vision/encoder.ts'
 import type { Models, Reporter } from '../../nodes/define.ts'
-import { modelsIn } from '../store/model-folders.ts'
+import { modelsIn, taesdFiles } from '../store/model-folders.ts'
 import { sketched } from './taesd.ts'
 
 /** Models kept open at a time; weights are mapped from their files, so what this bounds is sessions. */
@@ -36,12 +37,13 @@ const closing = <T extends Releasable>(value: T): Opened<T> => ({
 })
 
 async function openTransformer(path: string, dirs: readonly string[]): Promise<Opened<DiffusionModel>> {
-  const { model: value, release } = sketched(await openDiffusionModel(path), dirs)
+  const drawn = sketched(await openDiffusionModel(path), dirs)
+  const value = drawn.model
   return {
     ...{ value, onLinks: [value] },
     async release() {
       await value.transformer.release()
-      await release()
+      await drawn.release()
     },
   }
 }
@@ -67,13 +69,14 @@ export class ModelStore implements Models {
   checkpoint(name: string, report: Reporter): Promise<Checkpoint> {
     return this.#get('checkpoints', [name], async ([path]) => {
       const opened = await openCheckpoint(path, this.#tokenizers, (done, parts) => report.progress(done, parts))
-      const { model, release } = sketched(opened.model, this.#dirs)
+      const drawn = sketched(opened.model, this.#dirs)
+      const { model } = drawn
       const value: Checkpoint = { model, clip: opened.clip, vae: opened.vae }
       return {
         ...{ value, onLinks: [model, value.clip, value.vae] },
         async release() {
           await opened.release()
-          await release()
+          await drawn.release()
         },
       }
     })
@@ -84,6 +87,8 @@ export class ModelStore implements Models {
   }
 
   autoencoder(name: string, _report: Reporter): Promise<Autoencoder> {
+    const small = taesdFiles(this.#dirs, name).map((file) => file.name)
+    if (small.length > 0) return this.#get('vae_approx', small, async (paths) => closing(await openTaesd(paths)))
     return this.#get('vae', [name], async ([path]) => closing(await openLooseAutoencoder(path)))
   }
 

@@ -1,6 +1,7 @@
 /** Which model files exist, by ComfyUI's folder names: what loaders offer and GET /models lists. */
 import { existsSync, readdirSync, statSync, type Dirent } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { TAESD_NAMES } from '../../diffusion/families/vae/taesd-names.ts'
 import { UNFINISHED } from './write.ts'
 
 /** Folder names as users have them; the second of a pair is its older name. */
@@ -84,11 +85,25 @@ export function modelsIn(modelDirs: readonly string[], folder: string): readonly
   return [...found].map(([name, path]) => ({ name, path })).sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/**
+ * The user's files of this TAESD in vae_approx/: `<name>.*`, or `<name>_decoder.*` and, if it is there, `<name>_encoder.*`. None for other names,
+ * and where there is no decoder.
+ */
+export function taesdFiles(modelDirs: readonly string[], name: string): readonly ModelFile[] {
+  if (!TAESD_NAMES.includes(name)) return []
+  const files = modelsIn(modelDirs, 'vae_approx')
+  const named = (stem: string) => files.filter((file) => basename(file.name).startsWith(`${stem}.`)).slice(0, 1)
+  const [whole, decoder] = [named(name), named(`${name}_decoder`)]
+  if (whole.length > 0) return whole
+  return decoder.length > 0 ? [...decoder, ...named(`${name}_encoder`)] : []
+}
+
 const isFinished = (name: string): boolean => !name.startsWith(UNFINISHED)
 const isPicture = (name: string): boolean => isFinished(name) && /\.(png|jpe?g|webp|gif|avif|tiff?|bmp)$/i.test(name)
 
 /** Choices of file inputs: names of models, or of pictures in the input folder. */
 export function listFiles(modelDirs: readonly string[], inputFolder: string, folder: string): readonly string[] {
   if (folder === 'input') return filesBelow(inputFolder, isPicture)
-  return modelsIn(modelDirs, folder).map(({ name }) => name)
+  const names = modelsIn(modelDirs, folder).map(({ name }) => name)
+  return folder === 'vae' ? [...names, ...TAESD_NAMES.filter((name) => taesdFiles(modelDirs, name).length > 0)] : names
 }

@@ -7,6 +7,7 @@ import { fitsOf, type Recognition } from '../shared/fits.ts'
 import { parseUnetConfig, type UnetConfig } from './config.ts'
 import { inferUnetConfig, UNET_SIGNS } from './infer.ts'
 import { unetPlace, unetShapes, type UnetLayout } from './keys.ts'
+import { LOOKS } from './looks.ts'
 import { parametrisationFor, STABLE_DIFFUSION_BETAS } from './sampling.ts'
 import { unetText } from './text.ts'
 import { unetTransformer } from './transformer.ts'
@@ -34,6 +35,7 @@ const recognition: Recognition<UnetConfig, UnetLayout> = {
     latentChannels: config.outChannels,
     parametrisation: parametrisationFor(config, weights),
     scaling: config.textWidth === XL_TEXT_WIDTH ? SCALING.xl : SCALING.first,
+    rgb: config.textWidth === XL_TEXT_WIDTH ? LOOKS.xl : LOOKS.first,
   }),
 }
 
