@@ -17,6 +17,7 @@ import { memoryWork } from './memory.ts'
 import { methodSettings } from './methods.ts'
 import { readOptions, ROOT, type Options } from './options.ts'
 import { Progress, spoken } from './progress.ts'
+import { publishForecast } from './publish-forecast.ts'
 import { publish } from './publish.ts'
 import { contestTable, duelTable, longTable, shortfalls } from './report/markdown.ts'
 import { batchText, commitOf, machineOf, sourceOf, versionsOf, writeResult, type Result } from './result.ts'
@@ -119,9 +120,9 @@ const withShift = <C extends Checkpoint>(checkpoint: C, { shift }: Options): C =
   shift === undefined ? checkpoint : { ...checkpoint, model: shifted(checkpoint.model, shift) }
 
 /** Plain runs at the levels that calibrated masks compute at; none, said on standard error, where no mask fits. */
-function optimised(stage: Stage, { steps, quick }: Options): readonly Setting[] {
+function optimised(stage: Stage, { steps, rivals }: Options): readonly Setting[] {
   try {
-    return optimisedSteps(stage, steps, quick)
+    return optimisedSteps(stage, steps, rivals)
   } catch (error) {
     if (!(error instanceof UnmetNeedsError)) throw error
     process.stderr.write(`${error.message}\n`)
@@ -191,7 +192,7 @@ async function main(): Promise<void> {
     shift: shiftOf(checkpoint.model),
   })
   const methods = await servable(stage, chosen)
-  const settings = [uncached(steps), ...methods, ...fewerSteps(steps, quick), ...optimised(stage, options)]
+  const settings = [uncached(steps), ...methods, ...fewerSteps(steps, options.rivals), ...optimised(stage, options)]
   const prices = await pricesOf(ground)
   const timed = Math.min(options.timed, captions.length)
   await carryOut([
@@ -202,7 +203,10 @@ async function main(): Promise<void> {
   const result = await resultOf(options, ground, settings)
   await writeResult(options.json, result)
   report(result)
-  if (options.publish) await publish(result)
+  if (options.publish) {
+    await publish(result)
+    await publishForecast(ROOT)
+  }
   await ground.judges.release()
   await checkpoint.release()
 }

@@ -42,9 +42,24 @@ const fewer = (name: string, method: string): Group => ({ name, has: (setting) =
 const AB2 = fewer('AB2, uniform steps', 'FewerSteps ab2')
 const AB2_OPTIMISED = fewer("AB2, the mask's steps", 'FewerSteps ab2 optimised')
 
+const setting = (name: string): Group => ({
+  name: `ForecastCache ${name}`,
+  has: (one) => one.name === `ForecastCache ${name}`,
+})
+
+/** What each part of the rule is worth: settings that differ in it alone. */
+const PARTS: readonly (readonly [Group, Group])[] = [
+  ['mask, a third: capped line, not corrected', 'every 3rd: capped line, not corrected'],
+  ['mask, a third: uncapped line', 'mask, a third: held'],
+  ['mask, a third: capped line, not corrected', 'mask, a third: uncapped line'],
+  ['mask, a third: capped line, corrected', 'mask, a third: capped line, not corrected'],
+  ['mask, a half', 'mask, a half: capped line, not corrected'],
+].map(([own = '', other = '']) => [setting(own), setting(other)] as const)
+
 const PAIRS: readonly (readonly [Group, Group])[] = [
   ...[DICACHE, AB2, AB2_OPTIMISED].map((rival) => [MASK, rival] as const),
   ...[DICACHE, AB2, MASK].map((rival) => [CONTROLLER, rival] as const),
+  ...PARTS,
 ]
 
 export interface Contest {

@@ -1,6 +1,7 @@
 /** The arguments of `heddle bench cache`. */
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import plain from './rivals.json' with { type: 'json' }
 
 export const ROOT = join(import.meta.dirname, '..')
 
@@ -21,6 +22,12 @@ const positive = (text: string) => {
   return value
 }
 const list = (text: string): readonly string[] => text.split(',').filter(Boolean)
+const shares = (text: string): readonly number[] => {
+  const values = list(text).map(number)
+  if (values.some((value) => value <= 0 || value > 1))
+    throw new InvalidArgumentError('expected shares above 0, at most 1')
+  return values
+}
 
 export interface Options {
   readonly model: string
@@ -28,6 +35,8 @@ export interface Options {
   readonly captions: number
   readonly timed: number
   readonly methods: readonly string[]
+  /** Shares of the uncached run's evaluations that plain sampling with fewer steps gets. */
+  readonly rivals: readonly number[]
   readonly steps: number
   readonly shift?: number
   readonly converged: number
@@ -44,7 +53,7 @@ export interface Options {
 }
 
 /** What `--quick` puts in the place of defaults: every part of the bench once, in seconds, for CI. */
-const QUICK = { captions: 2, timed: 1, steps: 12, converged: 12, json: join(ROOT, 'bench/.work/quick/cache.json') }
+const QUICK = { captions: 2, timed: 1, steps: 12, converged: 12, rivals: plain.quickShares, json: join(ROOT, 'bench/.work/quick/cache.json') }
 
 /** Reads the command line; prints help or what is wrong with it and ends the process. */
 export function readOptions(argv: readonly string[]): Options {
@@ -60,6 +69,12 @@ export function readOptions(argv: readonly string[]): Options {
       6,
     )
     .option('--methods <names>', 'class names of caching nodes, with commas between; default: all', list, [])
+    .option(
+      '--rivals <shares>',
+      'evaluations of plain sampling with fewer steps, with commas between',
+      shares,
+      rivals.shares,
+    )
     .option('--steps <n>', 'Euler steps of the uncached run', whole(1), 30)
     .option('--shift <s>', 'time shift of a flow model; default: its own', positive)
     .option('--converged <n>', 'Heun steps of the converged solution; 0 leaves it out', whole(0), 60)

@@ -1,6 +1,7 @@
 /** Writes a result of the cache bench into the README and docs/: tables between marks, and the plots. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fill } from './fill.ts'
 import { ROOT } from './options.ts'
 import { duelTable, longTable, shortfalls, shortTable } from './report/markdown.ts'
 import { batchText, plotsOf, sourceOf, type Result } from './result.ts'
@@ -8,15 +9,6 @@ import type { Row } from './summary.ts'
 
 const PAGE = 'docs/caching-bench.md'
 const PLOTS = 'docs/caching-bench'
-
-/** Puts `text` between the two marks of `name` in a Markdown file; throws when they are not there. */
-async function fill(root: string, path: string, name: string, text: string): Promise<void> {
-  const [open, close] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`]
-  const before = await readFile(join(root, path), 'utf8')
-  const [start, end] = [before.indexOf(open), before.indexOf(close)]
-  if (start < 0 || end < start) throw new Error(`${path}: expected ${open} and ${close} in this order`)
-  await writeFile(join(root, path), `${before.slice(0, start + open.length)}\n\n${text}\n\n${before.slice(end)}`)
-}
 
 /** Of a method's settings, the most faithful that promises at least this speed-up; the fastest where none does. */
 const WORTHWHILE = 2

@@ -19,8 +19,7 @@ const plainSetting = (sampler: string, kind: string, steps: number): Setting => 
 })
 
 /** Runs with shares of the `steps` evaluations of the uncached Euler run; samplers that are not there are left out. */
-export function fewerSteps(steps: number, quick: boolean): readonly Setting[] {
-  const shares = quick ? rivals.quickShares : rivals.shares
+export function fewerSteps(steps: number, shares: readonly number[]): readonly Setting[] {
   return found(rivals.samplers).flatMap((sampler) => {
     const counts = new Set(shares.map((share) => stepsWithin(sampler, Math.round(share * steps))))
     return [...counts].map((fewer) => plainSetting(sampler.name, '', fewer))
@@ -28,10 +27,10 @@ export function fewerSteps(steps: number, quick: boolean): readonly Setting[] {
 }
 
 /** The steps that calibrated masks of this run compute, as noise levels of their own. Throws UnmetNeedsError where there is none. */
-export function optimisedSteps(stage: Stage, steps: number, quick: boolean): readonly Setting[] {
+export function optimisedSteps(stage: Stage, steps: number, shares: readonly number[]): readonly Setting[] {
   const sigmas = sigmasFor(stage, { steps })
   const run = { model: stage.checkpoint.model.name, sampler: 'euler', guidance: stage.guidance, sigmas }
-  const masks = (quick ? rivals.quickShares : rivals.shares).map((share) => calibratedMask('bench', '', share, run))
+  const masks = shares.map((share) => calibratedMask('bench', '', share, run))
   const byCount = new Map(masks.map((mask) => [mask.length, mask]))
   return found(rivals.optimised).flatMap(({ name }) =>
     [...byCount].map(([count, mask]): Setting => {
