@@ -1,8 +1,8 @@
 /** Resizing pictures as PyTorch's interpolate does (align_corners false), which ComfyUI's nodes scale with. */
 import { tensor, type Tensor } from './tensor.ts'
 
-/** How a value between samples is made: from its nearest two or four. */
-export type Kernel = 'bilinear' | 'bicubic'
+/** How a value between samples is made: from its nearest two, four or six. */
+export type Kernel = 'bilinear' | 'bicubic' | 'lanczos'
 
 interface Interpolation {
   readonly kernel: Kernel
@@ -11,13 +11,16 @@ interface Interpolation {
 }
 
 /** Radius in samples of the original. */
-const RADIUS = { bilinear: 1, bicubic: 2 }
+const RADIUS = { bilinear: 1, bicubic: 2, lanczos: 3 }
 /** Keys's parameter (1981): PyTorch takes PIL's with antialiasing, and another without. */
 const SHARPNESS = { antialiased: -0.5, plain: -0.75 }
+
+const sinc = (x: number): number => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x))
 
 function weightAt(distance: number, { kernel, antialias }: Interpolation): number {
   const x = Math.abs(distance)
   if (kernel === 'bilinear') return Math.max(0, 1 - x)
+  if (kernel === 'lanczos') return x < RADIUS.lanczos ? sinc(x) * sinc(x / RADIUS.lanczos) : 0
   const a = antialias ? SHARPNESS.antialiased : SHARPNESS.plain
   if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0
@@ -49,16 +52,27 @@ function blends(from: number, to: number, how: Interpolation): readonly Blend[] 
   })
 }
 
+/** The sample that lies over the middle of each value ('nearest-exact'), or the mean of all that it covers ('area'). */
+function wholes(from: number, to: number, how: 'nearest-exact' | 'area'): readonly Blend[] {
+  return Array.from({ length: to }, (_, i) => {
+    if (how === 'nearest-exact')
+      return { places: [Math.min(Math.floor(((i + 0.5) * from) / to), from - 1)], shares: [1] }
+    const [first, end] = [Math.floor((i * from) / to), Math.ceil(((i + 1) * from) / to)]
+    const places = Array.from({ length: end - first }, (_, k) => first + k)
+    return { places, shares: places.map(() => 1 / places.length) }
+  })
+}
+
 /** The middle axis of [outer, size, inner] brought to `to` values. */
 function along(
   data: Float32Array,
   axes: readonly [number, number, number],
   to: number,
-  how: Interpolation,
+  how: Interpolation | 'nearest-exact' | 'area',
 ): Float32Array {
   const [outer, size, inner] = axes
   const out = new Float32Array(outer * to * inner)
-  const plan = blends(size, to, how)
+  const plan = typeof how === 'string' ? wholes(size, to, how) : blends(size, to, how)
   for (let o = 0; o < outer; o++)
     for (const [i, { places, shares }] of plan.entries()) {
       const at = (o * to + i) * inner
@@ -71,7 +85,12 @@ function along(
 }
 
 /** [B, H, W, C] -> [B, height, width, C]; the same tensor where it fits already. */
-export function resize(pictures: Tensor, height: number, width: number, how: Interpolation): Tensor {
+export function resize(
+  pictures: Tensor,
+  height: number,
+  width: number,
+  how: Interpolation | 'nearest-exact' | 'area',
+): Tensor {
   const [batch = 0, h = 0, w = 0, channels = 0] = pictures.shape
   if (h === height && w === width) return pictures
   const wide = w === width ? pictures.data : along(pictures.data, [batch * h, w, channels], width, how)
@@ -101,10 +120,20 @@ function roundHalfEven(value: number): number {
 }
 
 /** Cut to the shape of `height` x `width` around the centre, then resized: ComfyUI's crop 'center'. */
-export function fill(pictures: Tensor, height: number, width: number, how: Interpolation): Tensor {
+export function fill(
+  pictures: Tensor,
+  height: number,
+  width: number,
+  how: Interpolation | 'nearest-exact' | 'area',
+): Tensor {
+  return resize(cropToShape(pictures, height, width), height, width, how)
+}
+
+/** The middle of [B, H, W, C] that has the shape of `height` x `width`. */
+export function cropToShape(pictures: Tensor, height: number, width: number): Tensor {
   const [, h = 0, w = 0] = pictures.shape
   const [old, wanted] = [w / h, width / height]
   const spare = (size: number, share: number): number => roundHalfEven((size - size * share) / 2)
   const [x, y] = [old > wanted ? spare(w, wanted / old) : 0, old < wanted ? spare(h, old / wanted) : 0]
-  return resize(centreCrop(pictures, h - 2 * y, w - 2 * x), height, width, how)
+  return centreCrop(pictures, h - 2 * y, w - 2 * x)
 }

@@ -9,5 +9,5 @@ export default defineNode({
   help: 'Decodes latents to pictures with values in 0..1.',
   inputs: { samples: port('LATENT'), vae: port('VAE') },
   outputs: { IMAGE: 'IMAGE' },
-  run: async ({ samples, vae }) => ({ IMAGE: await vae.decode(samples.samples) }),
+  run: async ({ samples, vae }) => ({ IMAGE: await vae.decode(samples.samples, samples.scaling) }),
 })
