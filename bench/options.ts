@@ -53,7 +53,14 @@ export interface Options {
 }
 
 /** What `--quick` puts in the place of defaults: every part of the bench once, in seconds, for CI. */
-const QUICK = { captions: 2, timed: 1, steps: 12, converged: 12, rivals: plain.quickShares, json: join(ROOT, 'bench/.work/quick/cache.json') }
+const QUICK = {
+  captions: 2,
+  timed: 1,
+  steps: 12,
+  converged: 12,
+  rivals: plain.quickShares,
+  json: join(ROOT, 'bench/.work/quick/cache.json'),
+}
 
 /** Reads the command line; prints help or what is wrong with it and ends the process. */
 export function readOptions(argv: readonly string[]): Options {
@@ -73,7 +80,7 @@ export function readOptions(argv: readonly string[]): Options {
       '--rivals <shares>',
       'evaluations of plain sampling with fewer steps, with commas between',
       shares,
-      rivals.shares,
+      plain.shares,
     )
     .option('--steps <n>', 'Euler steps of the uncached run', whole(1), 30)
     .option('--shift <s>', 'time shift of a flow model; default: its own', positive)
