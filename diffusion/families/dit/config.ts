@@ -1,6 +1,9 @@
-/** The sizes of a DiT transformer, from its diffusers config.json. */
+/** The sizes of a DiT transformer, from its diffusers config.json or from the shapes of a file. */
+import type { Weights } from '../../onnx/weights.ts'
 import type { Json } from '../family.ts'
 import { Fields } from '../json.ts'
+import { extentOf } from '../shared/fits.ts'
+import { countBlocks } from '../shared/locate.ts'
 import type { Grid } from '../shared/sinusoids.ts'
 
 export interface DitConfig {
@@ -48,4 +51,57 @@ export function parseDitConfig(json: Json, where: string): DitConfig {
   )
   fields.done()
   return config
+}
+
+/** How checkpoints are keyed: as diffusers saves them, or as the authors do. */
+export type DitLayout = 'diffusers' | 'original'
+
+/** Where each layout shows the sizes. */
+const SIGNS = {
+  original: {
+    image: 'x_embedder.proj.weight',
+    classes: 'y_embedder.embedding_table.weight',
+    out: 'final_layer.linear.bias',
+    query: 'blocks.0.attn.qkv.bias',
+    positions: 'pos_embed',
+    block: (i: number) => `blocks.${i}.adaLN_modulation.1.weight`,
+  },
+  diffusers: {
+    image: 'pos_embed.proj.weight',
+    classes: 'transformer_blocks.0.norm1.emb.class_embedder.embedding_table.weight',
+    out: 'proj_out_2.bias',
+    query: 'transformer_blocks.0.attn1.to_q.bias',
+    positions: 'pos_embed.pos_embed',
+    block: (i: number) => `transformer_blocks.${i}.norm1.linear.weight`,
+  },
+}
+
+/** Keys of which every DiT file has one. */
+export const DIT_SIGNS = [SIGNS.original.classes, SIGNS.diffusers.classes]
+
+/** Head sizes of the published DiTs: XL's, and those of S, B and L. */
+const [XL_HEAD, HEAD] = [72, 64]
+/** Patches along each side where no table of positions says it: those of 256 pixels. */
+const USUAL_BASE = 16
+
+/** From the shapes of a file without configuration, or null when they are no DiT's. */
+export function inferDitConfig(tensors: Weights['tensors'], layout: DitLayout): DitConfig | null {
+  const signs = SIGNS[layout]
+  const [width, channels, patch] = [0, 1, 2].map((axis) => extentOf(tensors, signs.image, axis)) as [
+    number,
+    number,
+    number,
+  ]
+  const [blocks, rows] = [countBlocks(tensors, signs.block), extentOf(tensors, signs.classes, 0)]
+  const head = width % XL_HEAD === 0 ? XL_HEAD : HEAD
+  if (width === 0 || width % head !== 0 || blocks === 0 || rows === 0) return null
+  return {
+    ...{ channels, width, patch, blocks },
+    outChannels: extentOf(tensors, signs.out, 0) / patch ** 2,
+    heads: width / head,
+    classes: rows - 1,
+    attentionBias: tensors.has(signs.query),
+    epsilon: 1e-6,
+    grid: { base: Math.sqrt(extentOf(tensors, signs.positions, 1)) || USUAL_BASE, interpolation: 1 },
+  }
 }
