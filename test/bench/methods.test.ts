@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { methodSettings, type MethodOptions } from '../../bench/methods.ts'
-import rivals from '../../bench/rivals.json' with { type: 'json' }
 import { fewerSteps } from '../../bench/rivals.ts'
 import { loadRegistry } from '../../server/engine/registry.ts'
 import { fakeModel, fakeTransformer } from '../fixtures/fake-model.ts'
@@ -116,7 +115,7 @@ describe('methodSettings', () => {
 
 describe('fewerSteps', () => {
   it('meets the same number of evaluations with every sampler', () => {
-    const all = fewerSteps(30, [0.5, 0.3334, 0.42])
+    const all = fewerSteps(30, rivals.shares)
     for (const name of ['euler, 15 steps', 'ab2, 10 steps', 'dpmpp_2m, 13 steps', 'heun, 8 steps'])
       expect(all.map((setting) => setting.name)).toContain(`FewerSteps ${name}`)
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
