@@ -96,7 +96,13 @@ export async function encodeWebp(
   const [count = 0, height = 0, width = 0] = frames.shape
   const raw = { width, height: height * count, channels: 3 as const, pageHeight: height }
   const file = await sharp(frameBytes(frames), { raw, limitInputPixels: false })
-    .webp({ lossless: o.lossless, quality: o.quality, effort: o.effort, delay: Math.trunc(1000 / o.rate), loop: 0 })
+    .webp({
+      lossless: o.lossless,
+      quality: o.quality,
+      effort: o.effort,
+      delay: new Array<number>(count).fill(Math.trunc(1000 / o.rate)),
+      loop: 0,
+    })
     .toBuffer()
   return withTexts(file, texts, height, width)
 }
