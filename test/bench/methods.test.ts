@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { methodSettings, type MethodOptions } from '../../bench/methods.ts'
+import rivals from '../../bench/rivals.json' with { type: 'json' }
 import { fewerSteps } from '../../bench/rivals.ts'
 import { loadRegistry } from '../../server/engine/registry.ts'
 import { fakeModel, fakeTransformer } from '../fixtures/fake-model.ts'

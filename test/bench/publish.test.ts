@@ -1,8 +1,9 @@
 /** Publishing a result: the shipped pages have the marks, only what lies between them changes, and quick runs are refused. */
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { publishForecast } from '../../bench/publish-forecast.ts'
 import { publish } from '../../bench/publish.ts'
 import type { Result } from '../../bench/result.ts'
 import type { Row } from '../../bench/summary.ts'
@@ -91,4 +92,42 @@ describe('publish', () => {
     expect(publish({ ...result, command: 'npx heddle bench cache --quick' }, root)).rejects.toThrow(
       'not for publishing',
     ))
+})
+
+describe('publishForecast', () => {
+  const contest = {
+    ...{ challenger: 'Own', rival: 'Other', share: 1 / 3, shares: [0.33, 0.36], captions: 64, psnr: [47, 40] },
+    ...{ fifth: [40, 30], truth: [0.05, 0.06], difference: { mean: 7, low: 6, high: 8 }, won: 60 },
+  } as const
+  const put = async (name: string, over: Partial<Result>) => {
+    const folder = join(root, 'bench/results')
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, name), JSON.stringify({ ...result, contests: [contest], ...over }))
+  }
+
+  it('leaves the page as it is without results, then writes a section for each, by steps and shift', async () => {
+    const page = 'docs/forecast.md'
+    await cp(join(shipped, page), join(root, page))
+    await put('cache.json', { contests: [] })
+    await publishForecast(root)
+    expect(await read(page)).toBe(await read(page, shipped))
+    await put('forecast-50.json', { steps: 50, shift: 1 })
+    await put('forecast-30-shift3.json', { shift: 3 })
+    await put('forecast-quick.json', { command: 'npx heddle bench cache --quick' })
+    await put('cache.json', { shift: 1 })
+    await publishForecast(root)
+    const text = await read(page)
+    const headings = text.match(/^### .*guidance.*$/gm)
+    expect(headings).toEqual([
+      '### 30 steps, shift 1, guidance 3',
+      '### 30 steps, shift 3, guidance 3',
+      '### 50 steps, shift 1, guidance 3',
+    ])
+    expect(text).toContain(
+      '| Own | Other | 33 % / 36 % | 47.0 / 40.0 | 40.0 / 30.0 | 0.050 / 0.060 | +7.0 (+6.0 .. +8.0) |',
+    )
+    expect(text).toContain('| DiCache a |')
+    expect(text).not.toContain('| Slow one |')
+    expect(withoutBlocks(text)).toBe(withoutBlocks(await read(page, shipped)))
+  })
 })
