@@ -53,7 +53,7 @@ export class DecoderEncoder {
       throw new Error(
         `${this.#name}: has ${layers} layers, too few for states ${Math.max(...reading.layersFromEnd)} before its end`,
       )
-    const start = this.#tokenizer.bare(reading.before).length
+    const start = this.#tokenizer.bare(reading.before, Infinity).length
     const ids = this.#tokenizer.bare(reading.before + text + reading.after, start + reading.limit, onWarning)
     const mask = tensor(new Float32Array(ids.length).fill(1), [1, ids.length])
     const feeds = {
