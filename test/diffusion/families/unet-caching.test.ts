@@ -6,16 +6,16 @@ import { recorder } from '../../../diffusion/caching/recording.ts'
 import { firstDivergence, replay } from '../../../diffusion/caching/replay.ts'
 import { maxAbsDifference } from '../../../diffusion/check/shared/compare.ts'
 import { openDiffusionModel } from '../../../diffusion/families/checkpoint.ts'
-import type { Conditioning, DiffusionModel, Rows } from '../../../diffusion/families/contract.ts'
+import type { Conditioning, DiffusionModel } from '../../../diffusion/families/contract.ts'
 import { runSigmas } from '../../../diffusion/noise-levels.ts'
-import { predictionOf } from '../../../diffusion/prediction.ts'
 import { normalNoise } from '../../../diffusion/random.ts'
 import { samplers, schedules } from '../../../diffusion/registry.ts'
 import { sample } from '../../../diffusion/sampling.ts'
 import type { SamplingResult } from '../../../diffusion/sampling-types.ts'
-import { lerp, tensor, zeros, type Tensor } from '../../../diffusion/tensor.ts'
+import { tensor, zeros, type Tensor } from '../../../diffusion/tensor.ts'
 import { deepcache, type DeepCacheParams } from '../../../nodes/caching/deepcache.ts'
 import { cachingNodes, configured, type Settings } from '../../nodes/caching/subject.ts'
+import { withReplacedFeatures } from './unet-oracle.ts'
 
 const SHAPE = [1, 4, 8, 10]
 const STEPS = 7
@@ -48,47 +48,8 @@ const deep = (settings: Partial<DeepCacheParams> = {}) => configure(deepcache, {
 /** Which evaluations an interval computes in full. */
 const every = (interval: number) => (step: number) => step % interval === 0
 
-/**
- * Plain guided Euler steps in which every unit runs at every step; where `isFull` says no, what enters the layer that takes skip tensor
- * `branch` back is what entered it at the last full step.
- */
-async function straightLine(branch: number, isFull: (step: number) => boolean, guidance = 1): Promise<Tensor> {
-  const { transformer, parametrisation } = model
-  const { depth } = transformer.facts
-  const prediction = predictionOf(parametrisation)
-  const prepared = [
-    await transformer.prepare(positive, SHAPE.slice(1)),
-    await transformer.prepare(negative, SHAPE.slice(1)),
-  ]
-  const features: (Tensor | undefined)[] = [undefined, undefined]
-  const predict = async (latent: Tensor, sigma: number, step: number, which: number): Promise<Tensor> => {
-    const { rows, shared } = prepared[which]!
-    const go = (kind: 'embed' | 'head', from: Rows) => transformer.run({ kind }, from, shared)
-    const told = {
-      ...rows,
-      latent: prediction.input(latent, sigma),
-      timestep: tensor(Float32Array.of(prediction.timestep(sigma)), [1]),
-    }
-    const entering = await transformer.run(
-      { kind: 'blocks', from: 0, to: depth - 1 - branch },
-      await go('embed', told),
-      shared,
-    )
-    if (isFull(step)) features[which] = entering['image']!
-    const replaced = { ...entering, image: features[which]! }
-    const end = await transformer.run({ kind: 'blocks', from: depth - 1 - branch, to: depth }, replaced, shared)
-    return (await go('head', end))['prediction']!
-  }
-  const levels = sigmas()
-  let x = prediction.begun(zeros(SHAPE), noiseOf(1), levels[0]!)
-  for (let step = 0; step < STEPS; step++) {
-    const [now, next] = [levels[step]!, levels[step + 1]!]
-    const cond = await predict(x, now, step, 0)
-    const guided = guidance === 1 ? cond : lerp(await predict(x, now, step, 1), cond, guidance)
-    x = lerp(prediction.denoised(x, guided, now), x, next / now)
-  }
-  return x
-}
+const straightLine = (branch: number, isFull: (step: number) => boolean, guidance = 1): Promise<Tensor> =>
+  withReplacedFeatures({ model, positive, negative, noise: noiseOf(1), sigmas: sigmas(), guidance, branch, isFull })
 
 describe('DeepCache on a U-Net of eight units', () => {
   it.each([
