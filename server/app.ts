@@ -135,6 +135,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     init: engineInit(places, { ...options, markFile: `${places.database}.running` }),
     grace: options.grace,
     onEvents: (promptId, events) => dispatcher.receive(promptId, events),
+    onDone: (promptId, outcome) => dispatcher.done(promptId, outcome),
     onNotice,
   })
   const dispatcher = new Dispatcher({ queue, history, hub, engine, onNotice })

@@ -1,9 +1,11 @@
 /** The engine child: validates and runs prompts for the server process that forked it, and ends when that process is gone. */
 import { memoryBudget } from '../../diffusion/onnx/budget.ts'
+import { Batcher } from './batcher.ts'
 import { describeAll } from './describe.ts'
 import type { Engine } from './engine.ts'
 import { execute } from './execute.ts'
 import { ConfinedFiles } from './files.ts'
+import { Line } from './line.ts'
 import { Memo } from './memo.ts'
 import { ModelStore } from './models.ts'
 import { Outbox } from './outbox.ts'
@@ -13,10 +15,11 @@ import { loadRegistry } from './registry.ts'
 import { validate } from './validate.ts'
 import { listFiles } from '../store/model-folders.ts'
 
-const post = (message: FromEngine): void => void process.send?.(message)
+const channel = new Batcher<FromEngine>((messages) => void process.send?.(messages))
+const post = (message: FromEngine): void => channel.post(message)
 
 let engine: (Engine & { readonly models: ModelStore }) | null = null
-let running: { readonly promptId: string; readonly abort: AbortController } | null = null
+const line = new Line(run)
 /** What `free` asked for while a prompt was running. */
 let freeLater = { models: false, memory: false }
 
@@ -44,13 +47,13 @@ function free(what: { models: boolean; memory: boolean }): void {
   void engine?.models.release()
 }
 
-async function run(job: RunJob): Promise<void> {
+async function run(job: RunJob, signal: AbortSignal): Promise<void> {
   if (!engine) return
-  const abort = new AbortController()
-  running = { promptId: job.promptId, abort }
-  const outbox = new Outbox(job.promptId, post)
-  const outcome = await execute(engine, job, outbox, abort.signal)
-  running = null
+  const outbox = new Outbox(job.promptId, (message) => {
+    post(message)
+    channel.flush()
+  })
+  const outcome = await execute(engine, job, outbox, signal)
   free(freeLater)
   freeLater = { models: false, memory: false }
   post({ kind: 'done', promptId: job.promptId, outcome, events: outbox.take() })
@@ -91,13 +94,16 @@ function receive(message: ToEngine): void {
       )
       return
     case 'run':
-      void run(message.job)
+      line.add(message.job)
       return
     case 'cancel':
-      if (running?.promptId === message.promptId) running.abort.abort(new Error('interrupted'))
+      line.cancel(message.promptId)
+      return
+    case 'recall':
+      post({ kind: 'recalled', promptIds: [...line.recall()] })
       return
     case 'free':
-      if (running)
+      if (line.isBusy)
         freeLater = { models: freeLater.models || message.models, memory: freeLater.memory || message.memory }
       else free(message)
       return
@@ -106,7 +112,7 @@ function receive(message: ToEngine): void {
   }
 }
 
-process.on('message', receive)
+process.on('message', (messages: readonly ToEngine[]) => messages.forEach(receive))
 // Without its parent nobody could stop it.
 process.on('disconnect', () => process.exit(0))
 // The parent decides when to end: a Ctrl-C in a terminal reaches both.

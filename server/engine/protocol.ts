@@ -88,6 +88,8 @@ export type ToEngine =
     }
   | { readonly kind: 'run'; readonly job: RunJob }
   | { readonly kind: 'cancel'; readonly promptId: string }
+  /** Asks for all jobs back that have not started. */
+  | { readonly kind: 'recall' }
   | { readonly kind: 'free'; readonly models: boolean; readonly memory: boolean }
   | { readonly kind: 'stop' }
 
@@ -113,6 +115,7 @@ const Events = z.array(z.custom<EngineEvent>((event) => typeof (event as { type?
 export const FromEngine = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready'), nodes: z.number(), problems: z.array(z.string()) }),
   z.object({ kind: z.literal('answer'), id: z.number(), value: z.unknown(), error: z.string().optional() }),
+  z.object({ kind: z.literal('recalled'), promptIds: z.array(z.string()) }),
   z.object({ kind: z.literal('events'), promptId: z.string(), events: Events }),
   z.object({
     kind: z.literal('done'),

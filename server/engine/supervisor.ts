@@ -1,6 +1,7 @@
 /** The parent's side of the engine: forks it, restarts it when it dies, and turns its messages into promises. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
+import { Batcher } from './batcher.ts'
 import { readMark, type Mark } from './pace.ts'
 import {
   FromEngine,
@@ -18,11 +19,18 @@ export class EngineDiedError extends Error {
   override readonly name = 'EngineDiedError'
 }
 
+/** The job did not start: its engine ended over another one, or it was asked back. */
+export class NotStartedError extends Error {
+  override readonly name = 'NotStartedError'
+}
+
 export interface SupervisorOptions {
   readonly init: EngineInit
   /** Milliseconds a cancelled job has to stop by itself before its engine is killed. */
   readonly grace: number
   readonly onEvents: (promptId: string, events: readonly EngineEvent[]) => void
+  /** A job has ended, before its promise resolves and before any event of the next. */
+  readonly onDone?: (promptId: string, outcome: Outcome) => void
   /** A sentence for the log: problems with nodes, deaths and restarts. */
   readonly onNotice: (message: string) => void
 }
@@ -32,7 +40,7 @@ interface Pending<T> {
   readonly reject: (error: Error) => void
 }
 interface Running extends Pending<Outcome> {
-  readonly promptId: string
+  readonly job: RunJob
   /** False while the engine is still starting. */
   sent: boolean
   cancelled: NodeJS.Timeout | null
@@ -59,12 +67,16 @@ export class Supervisor {
   #ready: Promise<ChildProcess>
   #announce: Pending<ChildProcess> | null = null
   #questions = new Map<number, Pending<unknown>>()
-  #running: Running | null = null
+  /** Jobs that were handed over, in the order they run. */
+  readonly #line = new Map<string, Running>()
   #nextId = 1
   #failedStarts = 0
+  /** Whether the engine of this moment has said that it is ready. */
+  #up = false
   #stopping = false
   #stderr = ''
   #mark: Mark | null = null
+  #channel: Batcher<ToEngine> | null = null
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -79,29 +91,40 @@ export class Supervisor {
     return this.#ask((id) => ({ kind: 'validate', id, prompt, targets })) as Promise<Validation>
   }
 
-  /** Runs a job to its end; its events go to `onEvents` before this resolves. Throws EngineDiedError. One job at a time. */
+  /**
+   * Runs a job to its end; its events go to `onEvents` before this resolves. Jobs that are given while another runs follow it in order.
+   * Throws EngineDiedError when the engine dies over it, NotStartedError when it did not get that far.
+   */
   run(job: RunJob): Promise<Outcome> {
     return new Promise<Outcome>((resolve, reject) => {
-      const running: Running = { promptId: job.promptId, sent: false, cancelled: null, resolve, reject }
-      this.#running = running
+      const running: Running = { job, sent: false, cancelled: null, resolve, reject }
+      this.#line.set(job.promptId, running)
       const begin = (child: ChildProcess) => {
         // It may have been cancelled while the engine was starting.
-        if (this.#running !== running) return
+        if (this.#line.get(job.promptId) !== running || this.#child !== child) return
         running.sent = true
         this.#send(child, { kind: 'run', job })
       }
-      this.#ready.then(begin, (error: unknown) => {
-        if (this.#running === running) this.#end()
-        reject(asError(error))
-      })
+      // In the order of the calls: all wait for the same promise, or for none.
+      if (this.#up && this.#child) begin(this.#child)
+      else
+        this.#ready.then(begin, (error: unknown) => {
+          if (this.#line.get(job.promptId) === running) this.#line.delete(job.promptId)
+          reject(asError(error))
+        })
     })
   }
 
-  /** Asks the running job to stop; kills its engine if it has not within the grace time. The job then ends 'interrupted'. */
+  /** Asks for all jobs back that have not started; they end with NotStartedError. */
+  recall(): void {
+    if (this.#child) this.#send(this.#child, { kind: 'recall' })
+  }
+
+  /** Asks a running job to stop; kills its engine if it has not within the grace time. The job then ends 'interrupted'. */
   cancel(promptId: string): void {
-    const running = this.#running
-    if (running?.promptId !== promptId || running.cancelled) return
-    if (!running.sent || !this.#child) return this.#end()?.resolve('interrupted')
+    const running = this.#line.get(promptId)
+    if (!running || running.cancelled) return
+    if (!running.sent || !this.#child) return this.#end(promptId, 'interrupted')
     const child = this.#child
     this.#send(child, { kind: 'cancel', promptId })
     running.cancelled = setTimeout(() => child.kill('SIGKILL'), this.#options.grace)
@@ -141,6 +164,9 @@ export class Supervisor {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.#child = child
+    this.#channel = new Batcher((messages) => {
+      if (child.connected) child.send(messages)
+    })
     this.#stderr = ''
     // stdout belongs to results (`heddle run --json`): whatever a node prints goes to stderr.
     child.stdout?.on('data', (text: Buffer) => process.stderr.write(text))
@@ -148,7 +174,7 @@ export class Supervisor {
       this.#stderr = (this.#stderr + text.toString()).slice(-STDERR_KEPT)
       process.stderr.write(text)
     })
-    child.on('message', (message) => this.#receive(child, message))
+    child.on('message', (raw) => (Array.isArray(raw) ? raw : [raw]).forEach((message) => this.#receive(child, message)))
     child.on('error', (error) => this.#options.onNotice(`engine: ${error.message}`))
     child.once('exit', (code, signal) => this.#died(child, signal ?? `exit code ${code ?? 'unknown'}`))
     this.#send(child, { kind: 'init', init: this.#options.init })
@@ -156,7 +182,7 @@ export class Supervisor {
   }
 
   #send(child: ChildProcess, message: ToEngine): void {
-    if (child.connected) child.send(message)
+    if (child === this.#child) this.#channel?.post(message)
   }
 
   #receive(child: ChildProcess, raw: unknown): void {
@@ -169,6 +195,7 @@ export class Supervisor {
     switch (message.kind) {
       case 'ready':
         this.#failedStarts = 0
+        this.#up = true
         for (const problem of message.problems) this.#options.onNotice(problem)
         this.#announce?.resolve(child)
         return
@@ -179,21 +206,30 @@ export class Supervisor {
         else question?.reject(new Error(message.error))
         return
       }
+      case 'recalled':
+        for (const promptId of message.promptIds) {
+          const running = this.#line.get(promptId)
+          this.#line.delete(promptId)
+          running?.reject(new NotStartedError('it was asked back'))
+        }
+        return
       case 'events':
-        if (this.#running?.promptId === message.promptId) this.#options.onEvents(message.promptId, message.events)
+        if (this.#line.has(message.promptId)) this.#options.onEvents(message.promptId, message.events)
         return
       case 'done':
-        if (this.#running?.promptId !== message.promptId) return
+        if (!this.#line.has(message.promptId)) return
         this.#options.onEvents(message.promptId, message.events)
-        this.#end()?.resolve(message.outcome)
+        this.#end(message.promptId, message.outcome)
     }
   }
 
-  #end(): Running | null {
-    const running = this.#running
-    this.#running = null
-    if (running?.cancelled) clearTimeout(running.cancelled)
-    return running
+  #end(promptId: string, outcome: Outcome): void {
+    const running = this.#line.get(promptId)
+    if (!running) return
+    this.#line.delete(promptId)
+    if (running.cancelled) clearTimeout(running.cancelled)
+    this.#options.onDone?.(promptId, outcome)
+    running.resolve(outcome)
   }
 
   #died(child: ChildProcess, how: string): void {
@@ -203,14 +239,27 @@ export class Supervisor {
     this.#mark = markFile === null ? null : readMark(markFile)
     const last = this.#stderr.trim().split('\n').slice(-3).join(' | ')
     const error = new EngineDiedError(`the engine process ended (${how})${last === '' ? '' : `: ${last}`}`)
-    const wasCancelled = this.#running?.cancelled
-    const running = this.#end()
-    if (wasCancelled) running?.resolve('interrupted')
-    else running?.reject(error)
+    this.#up = false
+    this.#endAll(error)
     for (const question of this.#questions.values()) question.reject(error)
     this.#questions.clear()
     if (this.#stopping) return this.#announce?.reject(error)
     this.#restart(error)
+  }
+
+  /** The engine is gone: one job may be the reason, the others have not started or are to be run again. */
+  #endAll(error: EngineDiedError): void {
+    const jobs = [...this.#line.values()]
+    const marked = jobs.find(({ job }) => job.promptId === this.#mark?.promptId) ?? jobs[0]
+    for (const running of jobs) {
+      const { promptId } = running.job
+      if (running.cancelled) {
+        this.#end(promptId, 'interrupted')
+        continue
+      }
+      this.#line.delete(promptId)
+      running.reject(running === marked ? error : new NotStartedError(error.message))
+    }
   }
 
   /** A new engine at once; if it does not even start, later and later, and those who wait are told. */

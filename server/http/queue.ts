@@ -11,13 +11,17 @@ const listed = (job: Job): readonly unknown[] => [job.number, job.promptId, job.
 export function queueRoutes(router: Router, context: Context): void {
   router.get('/queue', async (_request, response) => {
     const { running, pending } = await context.queue.list()
-    sendJson(response, { queue_running: running.map(listed), queue_pending: pending.map(listed) })
+    const staged = running.filter(({ promptId }) => context.dispatcher.isStaged(promptId))
+    const begun = running.filter((job) => !staged.includes(job))
+    sendJson(response, { queue_running: begun.map(listed), queue_pending: [...staged, ...pending].map(listed) })
   })
 
   router.post('/queue', readText(MAX_BODY), async (request, response) => {
     const body = objectOf(request)
+    const ids = texts(body['delete'])
+    context.dispatcher.withdraw((id) => body['clear'] === true || ids.includes(id))
     if (body['clear'] === true) await context.queue.clear()
-    await context.queue.remove(texts(body['delete']))
+    await context.queue.remove(ids)
     context.dispatcher.tellStatus()
     sendNothing(response)
   })

@@ -1,5 +1,5 @@
-/** Takes jobs from the queue one at a time, runs them in the engine, and tells history and clients what becomes of them. */
-import { EngineDiedError, type Supervisor } from '../engine/supervisor.ts'
+/** Takes jobs from the queue, runs them one after another in the engine, and tells history and clients what becomes of them. */
+import { EngineDiedError, NotStartedError, type Supervisor } from '../engine/supervisor.ts'
 import { isPreview, type EngineEvent, type Outcome, type TextEvent } from '../engine/protocol.ts'
 import { stringifyExact } from '../json.ts'
 import type { Connection } from '../socket/connection.ts'
@@ -11,6 +11,11 @@ import { JobRecord } from './record.ts'
 
 /** Milliseconds before a queue that could not be read or written is tried again. */
 const RETRY = 1000
+/** Milliseconds up to which a job counts as short, and after which those behind it are taken back. */
+const SHORT = 5
+const LONG = 10
+/** Jobs that the engine may have at a time, while they are short. */
+const AHEAD = 24
 const TERMINAL = /^execution_(success|error|interrupted)$/
 /** Feature flag of clients that take progress as deltas (`heddle.progress`) in place of whole states (`progress_state`). */
 export const DELTAS = 'supports_progress_deltas'
@@ -25,10 +30,15 @@ export interface DispatcherParts {
 
 export class Dispatcher {
   readonly #parts: DispatcherParts
-  #running: JobRecord | null = null
+  /** Jobs that the engine has, in the order they run: the first runs, the others are only handed over early. */
+  readonly #line: JobRecord[] = []
+  readonly #ends = new Set<Promise<void>>()
   #progress: ProgressStates | null = null
-  #pumping: Promise<void> | null = null
-  #wanted = false
+  /** When the first of the line began, and how long the one before it took, in ms. */
+  #since = 0
+  #lastTook = Infinity
+  #wanted: NodeJS.Immediate | null = null
+  #watch: NodeJS.Timeout | null = null
   #stopping = false
 
   constructor(parts: DispatcherParts) {
@@ -37,25 +47,16 @@ export class Dispatcher {
 
   /** Runs whatever is pending; called after every `put` and at the start. */
   wake(): void {
-    this.#wanted = true
-    if (this.#stopping || this.#pumping) return
-    this.#pumping = this.#pump()
-      .catch((error: unknown) => {
-        this.#parts.onNotice(`queue: ${error instanceof Error ? error.message : String(error)}`)
-        this.#running = null
-        // A full disk, for one, may have room again in a while.
-        setTimeout(() => this.wake(), RETRY).unref()
-      })
-      .finally(() => {
-        this.#pumping = null
-        if (this.#wanted) this.wake()
-      })
+    this.#wanted ??= setImmediate(() => {
+      this.#wanted = null
+      this.#fill()
+    })
   }
 
   /** Events of the engine, in their order. */
   receive(promptId: string, events: readonly EngineEvent[]): void {
-    const record = this.#running
-    if (record?.job.promptId !== promptId) return
+    const record = this.#recordOf(promptId)
+    if (!record) return
     for (const event of events) {
       record.note(event)
       if (!isPreview(event) && event.type === 'progress_state') this.#tellProgress(record, event)
@@ -64,6 +65,14 @@ export class Dispatcher {
         this.#parts.hub.tell(record.owner, promptId, event)
       }
     }
+  }
+
+  /** A job has ended. */
+  done(promptId: string, outcome: Outcome): void {
+    const record = this.#recordOf(promptId)
+    if (!record) return
+    if (outcome === 'interrupted' && !record.ended) this.#emit(record, 'execution_interrupted', this.#place(record))
+    this.#close(record, outcome)
   }
 
   /** Deltas go as they are to clients that know them; the others get whole states. */
@@ -79,7 +88,7 @@ export class Dispatcher {
 
   /** Interrupts the running job; with an id only if it is that one. Returns whether there was one. */
   interrupt(promptId?: string): boolean {
-    const running = this.#running?.job.promptId
+    const running = this.#line[0]?.job.promptId
     if (running === undefined || (promptId !== undefined && promptId !== running)) return false
     this.#parts.engine.cancel(running)
     return true
@@ -89,7 +98,7 @@ export class Dispatcher {
   greet(connection: Connection): void {
     const status = { exec_info: { queue_remaining: this.#parts.queue.size() } }
     connection.text(stringifyExact({ type: 'status', data: { status, sid: connection.clientId } }))
-    const record = this.#running
+    const record = this.#line[0]
     if (record?.owner !== connection.clientId || record.executing === null) return
     const data = { node: record.executing, display_node: record.executing }
     connection.text(stringifyExact({ type: 'executing', data }))
@@ -104,48 +113,108 @@ export class Dispatcher {
   async stop(endEngine: () => Promise<void>): Promise<void> {
     this.#stopping = true
     await endEngine()
-    await this.#pumping
+    await Promise.all(this.#ends)
   }
 
-  async #pump(): Promise<void> {
-    for (;;) {
-      this.#wanted = false
-      const job = this.#stopping ? null : await this.#parts.queue.take()
-      if (!job) return
-      // A server that died between writing the history and emptying the queue has finished this one.
-      if (this.#parts.history.has(job.promptId)) await this.#parts.queue.finish(job.promptId)
-      else await this.#runJob(job)
+  /** Whether a job that is listed as taken has not begun. */
+  isStaged(promptId: string): boolean {
+    return this.#line.findIndex(({ job }) => job.promptId === promptId) > 0
+  }
+
+  /** Jobs that are to go, of those that were handed over early: they are as if they were still pending. */
+  withdraw(wanted: (promptId: string) => boolean): void {
+    const staged = this.#line.slice(1).filter(({ job }) => wanted(job.promptId))
+    for (const record of staged) record.withdrawn = true
+    if (staged.length > 0) this.#parts.engine.recall()
+  }
+
+  #recordOf(promptId: string): JobRecord | undefined {
+    return this.#line.find(({ job }) => job.promptId === promptId)
+  }
+
+  /** Hands jobs to the engine: one, or while jobs are short some more, so that it need not wait for each. */
+  #fill(): void {
+    try {
+      const { queue, history } = this.#parts
+      if (this.#line.slice(1).some(({ job }) => queue.isBehind(job.promptId))) this.#parts.engine.recall()
+      while (!this.#stopping && this.#line.length < (this.#lastTook < SHORT ? AHEAD : 1)) {
+        const job = queue.take()
+        if (!job) return
+        // A server that died between writing the history and emptying the queue has finished this one.
+        if (history.has(job.promptId)) queue.finish(job.promptId)
+        else this.#start(job)
+      }
+    } catch (error) {
+      this.#parts.onNotice(`queue: ${error instanceof Error ? error.message : String(error)}`)
+      // A full disk, for one, may have room again in a while.
+      setTimeout(() => this.wake(), RETRY).unref()
     }
   }
 
-  async #runJob(job: Job): Promise<void> {
+  #start(job: Job): void {
     const record = new JobRecord(job)
-    this.#running = record
-    this.#progress?.close()
+    this.#line.push(record)
+    if (this.#line.length === 1) this.#begin()
+    if (job.attempt > MAX_ATTEMPTS) {
+      this.#close(record, this.#giveUp(record, 'the server ended while it ran'))
+      return
+    }
+    const { promptId, prompt, outputs, extraData } = job
+    const end = this.#parts.engine.run({ promptId, prompt, outputs, extraData }).then(
+      () => undefined,
+      (error: unknown) => this.#failed(record, error),
+    )
+    this.#ends.add(end)
+    void end.finally(() => this.#ends.delete(end))
+  }
+
+  /** The first of the line begins. If it turns out to be long, those behind it go back into the queue, where they can be reordered. */
+  #begin(): void {
+    this.#since = performance.now()
     this.#progress = null
     this.tellStatus()
-    const outcome =
-      job.attempt > MAX_ATTEMPTS ? this.#giveUp(record, 'the server ended while it ran') : await this.#try(record)
-    if (outcome !== null) return this.#close(record, outcome)
-    this.#running = null
-    // Ending the server is no fault of the job's.
-    await this.#parts.queue.giveBack(job.promptId, this.#stopping ? job.attempt - 1 : job.attempt)
+    this.#watch ??= setTimeout(() => this.#look(), LONG)
   }
 
-  /** One attempt; null when the engine died and the job is to be tried again. */
-  async #try(record: JobRecord): Promise<Outcome | null> {
-    const { promptId, prompt, outputs, extraData, attempt } = record.job
-    try {
-      const outcome = await this.#parts.engine.run({ promptId, prompt, outputs, extraData })
-      if (outcome === 'interrupted' && !record.ended) this.#emit(record, 'execution_interrupted', this.#place(record))
-      return outcome
-    } catch (error) {
-      if (!(error instanceof EngineDiedError))
-        return this.#fail(record, error instanceof Error ? error : new Error(String(error)))
-      if (this.#stopping) return null
+  #look(): void {
+    this.#watch = null
+    if (this.#line.length < 2) return
+    const left = LONG - (performance.now() - this.#since)
+    if (left <= 0) this.#parts.engine.recall()
+    else this.#watch = setTimeout(() => this.#look(), left)
+  }
+
+  /** The engine died over it, or was not able to start it. */
+  #failed(record: JobRecord, error: unknown): void {
+    const { promptId, attempt } = record.job
+    if (error instanceof NotStartedError || this.#stopping) {
+      // Ending the server is no fault of the job's.
+      this.#leave(record)
+      if (record.withdrawn) this.#parts.queue.finish(promptId)
+      else this.#parts.queue.giveBack(promptId, attempt - 1)
+      if (record.withdrawn) this.tellStatus()
+    } else if (!(error instanceof EngineDiedError))
+      this.#close(record, this.#fail(record, error instanceof Error ? error : new Error(String(error))))
+    else {
       this.#parts.onNotice(`prompt ${promptId}, attempt ${attempt} of ${MAX_ATTEMPTS}: ${error.message}`)
-      return attempt < MAX_ATTEMPTS ? null : this.#giveUp(record, error.message)
+      if (attempt < MAX_ATTEMPTS) {
+        this.#leave(record)
+        this.#parts.queue.giveBack(promptId, attempt)
+      } else this.#close(record, this.#giveUp(record, error.message))
     }
+    if (!(error instanceof NotStartedError)) this.#lastTook = Infinity
+    this.wake()
+  }
+
+  /** Takes a job out of the line; tells whether it was the one that runs. */
+  #leave(record: JobRecord): boolean {
+    const wasFirst = this.#line[0] === record
+    this.#line.splice(this.#line.indexOf(record), 1)
+    if (!wasFirst) return false
+    this.#lastTook = performance.now() - this.#since
+    this.#progress?.close()
+    this.#progress = null
+    return true
   }
 
   #giveUp(record: JobRecord, why: string): Outcome {
@@ -178,12 +247,13 @@ export class Dispatcher {
   }
 
   /** History first, then the status that ends the prompt, then `executing` with no node: clients rely on that order. */
-  async #close(record: JobRecord, outcome: Outcome): Promise<void> {
+  #close(record: JobRecord, outcome: Outcome): void {
     const { promptId } = record.job
     this.#parts.history.add(promptId, record.entryText(outcome), record.reports)
-    await this.#parts.queue.finish(promptId)
+    this.#parts.queue.finish(promptId)
     this.tellStatus()
     if (record.owner !== null) this.#emit(record, 'executing', { node: null })
-    this.#running = null
+    if (this.#leave(record) && this.#line.length > 0) this.#begin()
+    this.wake()
   }
 }

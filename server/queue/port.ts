@@ -32,11 +32,13 @@ export interface QueuePort {
   /** Stores a job; throws DuplicateError when its id is in the queue already. */
   put(job: NewJob): Promise<void>
   /** Takes the next job, which is `running` from then on, with its attempt counted. */
-  take(): Promise<Job | null>
+  take(): Job | null
   /** Puts a running job back in its place, with this count of attempts made. */
-  giveBack(promptId: string, attempts: number): Promise<void>
+  giveBack(promptId: string, attempts: number): void
   /** Removes a job that is done with. */
-  finish(promptId: string): Promise<void>
+  finish(promptId: string): void
+  /** Whether a pending job is to run before this one, which was taken already. */
+  isBehind(promptId: string): boolean
   /** Running and pending jobs, pending ones in the order they will run. */
   list(): Promise<{ readonly running: readonly Job[]; readonly pending: readonly Job[] }>
   /** Number of running and pending jobs. */

@@ -24,6 +24,8 @@ export class JobRecord {
   /** The node that was started last, for when the engine dies over it. */
   #executing: string | null = null
   #ended = false
+  /** Set when it is to be dropped if it has not begun. */
+  withdrawn = false
 
   constructor(job: Job) {
     this.job = job

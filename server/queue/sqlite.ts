@@ -95,34 +95,36 @@ export class SqliteQueue implements QueuePort {
     }
   }
 
-  take(): Promise<Job | null> {
+  take(): Job | null {
     const entry = this.#pending.shift()
-    if (!entry) return Promise.resolve(null)
+    if (!entry) return null
     entry.attempt++
     this.#running.set(entry.promptId, entry)
     this.#unmarked.add(entry.promptId)
     this.#writer.write(() => {
       if (this.#unmarked.delete(entry.promptId)) this.#statements.mark.run('running', entry.attempt, entry.promptId)
     })
-    return Promise.resolve(this.#jobOf(entry))
+    return this.#jobOf(entry)
   }
 
-  giveBack(promptId: string, attempts: number): Promise<void> {
+  giveBack(promptId: string, attempts: number): void {
     const entry = this.#running.get(promptId)
-    if (entry) {
-      this.#running.delete(promptId)
-      this.#unmarked.delete(promptId)
-      entry.attempt = attempts
-      this.#insert(entry)
-      this.#writer.write(() => this.#statements.mark.run('pending', attempts, promptId))
-    }
-    return Promise.resolve()
+    if (!entry) return
+    this.#running.delete(promptId)
+    this.#unmarked.delete(promptId)
+    entry.attempt = attempts
+    this.#insert(entry)
+    this.#writer.write(() => this.#statements.mark.run('pending', attempts, promptId))
   }
 
-  finish(promptId: string): Promise<void> {
+  finish(promptId: string): void {
     this.#running.delete(promptId)
     this.#drop([promptId])
-    return Promise.resolve()
+  }
+
+  isBehind(promptId: string): boolean {
+    const [taken, next] = [this.#running.get(promptId), this.#pending[0]]
+    return taken !== undefined && next !== undefined && before(next, taken)
   }
 
   list(): Promise<{ running: readonly Job[]; pending: readonly Job[] }> {
