@@ -10,6 +10,8 @@ import { textNeeds } from '../text/needs.ts'
 
 /** Tokens that T5 is given, as in diffusers' pipeline. */
 const T5_TOKENS = 256
+/** Tokens of a CLIP, also where none is read. */
+const CLIP_TOKENS = 77
 /** Width of the tokens that every published SD3 takes: T5-XXL's. */
 const PUBLISHED_WIDTH = 4096
 
@@ -41,15 +43,33 @@ export class Sd3TextEncoders implements TextEncoders {
   }
 
   /** Tokens [1, 77 + 256, width]: both CLIPs' last but one states side by side and padded, then T5's; pooled [1, both CLIPs' widths]. */
-  async encode(text: string, onWarning?: (message: string) => void): Promise<Conditioning> {
+  encode(text: string, onWarning?: (message: string) => void): Promise<Conditioning> {
+    return this.encodeEach({ l: text, g: text, t5xxl: text }, onWarning)
+  }
+
+  /** As ComfyUI has it, a CLIP without a text counts as zeros, and T5 without one gives no tokens. */
+  async encodeEach(
+    { l, g, t5xxl }: Readonly<Record<string, string>>,
+    onWarning?: (message: string) => void,
+  ): Promise<Conditioning> {
     const [large, giant] = this.#clips
-    const [first, second] = [await large.states(text, onWarning), await giant.states(text, onWarning)]
-    const clip = sideBySide([first.penultimate, second.penultimate], this.#width)
-    const t5 = (await this.#t5?.tokens(text, onWarning)) ?? zeros([1, T5_TOKENS, this.#width])
-    const data = new Float32Array([...clip.data, ...t5.data])
-    const pooled = new Float32Array([...first.pooled.data, ...second.pooled.data])
+    const states = (clip: ClipEncoder, text: string | undefined) =>
+      text === undefined ? null : clip.states(text, onWarning)
+    const [first, second] = [await states(large, l), await states(giant, g)]
+    const length = (first ?? second)?.penultimate.shape[1] ?? CLIP_TOKENS
+    const own = (state: Awaited<typeof first>, { width }: ClipEncoder): Tensor =>
+      state?.penultimate ?? zeros([1, length, width])
+    const pool = (state: Awaited<typeof first>, { width }: ClipEncoder): Tensor => state?.pooled ?? zeros([1, width])
+    const clip = sideBySide([own(first, large), own(second, giant)], this.#width)
+    const t5 =
+      t5xxl === undefined
+        ? zeros([1, 0, this.#width])
+        : ((await this.#t5?.tokens(t5xxl, onWarning)) ?? zeros([1, T5_TOKENS, this.#width]))
+    const isRead = first !== null || second !== null || (t5.shape[1] ?? 0) === 0
+    const data = new Float32Array(isRead ? [...clip.data, ...t5.data] : t5.data)
+    const pooled = new Float32Array([...pool(first, large).data, ...pool(second, giant).data])
     return {
-      tokens: tensor(data, [1, (clip.shape[1] ?? 0) + (t5.shape[1] ?? 0), this.#width]),
+      tokens: tensor(data, [1, data.length / this.#width, this.#width]),
       pooled: tensor(pooled, [1, pooled.length]),
       extras: {},
     }
