@@ -6,7 +6,7 @@ import { openSession, type Session, type WeightMode } from '../../onnx/session.t
 import type { FluxConfig } from './config.ts'
 import { gated } from './layers.ts'
 import { modsInput, modulationStart } from './modulation.ts'
-import { emittedRows, rowNames, type Range } from './modules.ts'
+import { emittedRows, rowNames, type Range } from '../shared/module-routes.ts'
 
 /** Ranges whose sessions are kept; each is a few kilobytes. */
 const KEPT = 16

@@ -6,7 +6,7 @@ import { blocksGraph, type BlocksStyle } from './blocks.ts'
 import { GivenBlocks, isGiven } from './given.ts'
 import type { FluxParts } from './layers.ts'
 import type { ModulationSource } from './modulation.ts'
-import { emittedRows, givenRows, moduleRoutes, moduleSession, type Range } from './modules.ts'
+import { emittedRows, givenRows, moduleRoutes, moduleSession, type Range } from '../shared/module-routes.ts'
 
 type BlocksPart = Part & { readonly kind: 'blocks' }
 
@@ -105,7 +105,7 @@ export class FluxBlocks {
   async #openModular(range: Range): Promise<Session> {
     const { config } = this.#parts
     const style: BlocksStyle = { projection: 'apart', modulation: this.#source }
-    const graph = blocksGraph(this.#parts, range, style, (g, shared) => moduleRoutes(g, shared, range, config))
+    const graph = blocksGraph(this.#parts, range, style, (g, lengths) => moduleRoutes(g, lengths, range, config))
     const name = `${this.#name}, blocks ${range[0]} to ${range[1]} with branches`
     const always = ['image', 'text', this.#source, 'cos', 'sin']
     return moduleSession(await openSession(graph, this.#mode, name), range, config, always)

@@ -5,14 +5,15 @@ import {
   doubleBlock,
   joined,
   lengthsOf,
+  modulators,
   singleBlock,
   twoOf,
   type DoubleSide,
   type JointBuilder,
-  type Modulators,
   type Stream,
 } from '../shared/joint-blocks.ts'
 import { apply, embedMlp, modulated, pieces, type NamedWeights } from '../shared/layers.ts'
+import type { BlocksStyle, Range } from '../shared/module-blocks.ts'
 import { packed, unpacked } from '../shared/packing.ts'
 import { forBatch } from '../shared/rotary.ts'
 import type { Flux2Config } from './config.ts'
@@ -70,32 +71,33 @@ function double(
   const { g, weights } = b
   const block = `transformer_blocks.${index}`
   const side = (own: readonly Value[], ff: string): DoubleSide => {
-    const [attention, mlp] = twoOf(own)
+    const [attention, mlp] = twoOf(g, own)
     const inner = (value: Value): Value => swiglu(g, apply(g, weights, `${block}.${ff}.linear_in`, value), config.inner)
     return { attention, mlp, feedForward: (value) => apply(g, weights, `${block}.${ff}.linear_out`, inner(value)) }
   }
-  return doubleBlock(b, `${block}.attn`, x, side(mods[0]!, 'ff'), side(mods[1]!, 'ff_context'))
+  return doubleBlock(b, { index, name: block }, x, side(mods[0]!, 'ff'), side(mods[1]!, 'ff_context'))
 }
 
 /**
  * Blocks [from, to): image [B, T, width], text [B, L, width], the modulations, rotary tables of the image [T, half a head] and of the text
  * [B, L, half a head] -> image, text.
  */
-export function blocksGraph(parts: Flux2Parts, from: number, to: number): Model {
+export function blocksGraph(parts: Flux2Parts, [from, to]: Range, { projection, routes }: BlocksStyle): Model {
   const { width, heads, headSize, doubleBlocks, epsilon, inner } = parts.config
   const g = new Graph()
   let stream: Stream = { image: g.input('image', ['B', 'T', width]), text: g.input('text', ['B', 'L', width]) }
   const mods = (name: string, count: number) => pieces(g, g.input(`${name} mods`, ['B', count * width]), count, width)
   const ofDouble = [mods('img', 6), mods('txt', 6)]
-  const [shift, scale, gate] = mods('single', 3)
-  const ofSingle: Modulators = [shift!, scale!, gate!]
+  const ofSingle = modulators(g, mods('single', 3))
   const half = headSize / 2
   const table = (name: 'cos' | 'sin'): Value => {
     const ofImage = forBatch(g, g.input(name, ['T', half]), stream.image)
     return g.op('Concat', [g.input(`text ${name}`, ['B', 'L', half]), ofImage], { axis: 1 })
   }
+  const lengths = lengthsOf(g, stream)
   const builder: JointBuilder = {
-    ...{ g, weights: parts.weights, heads, width, epsilon, lengths: lengthsOf(g, stream) },
+    ...{ g, weights: parts.weights, heads, width, epsilon, lengths },
+    ...{ projection, route: routes(g, lengths) },
     ...{ cos: table('cos'), sin: table('sin') },
   }
   for (let i = from; i < Math.min(to, doubleBlocks); i++) stream = double(builder, parts, ofDouble, i, stream)
@@ -103,8 +105,8 @@ export function blocksGraph(parts: Flux2Parts, from: number, to: number): Model 
     stream = joined(builder, stream, (tokens) => {
       let x = tokens
       for (let i = Math.max(from, doubleBlocks); i < to; i++) {
-        const block = `single_transformer_blocks.${i - doubleBlocks}`
-        x = singleBlock(builder, block, x, ofSingle, (value) => swiglu(g, value, inner))
+        const place = { index: i, name: `single_transformer_blocks.${i - doubleBlocks}` }
+        x = singleBlock(builder, place, x, ofSingle, (value) => swiglu(g, value, inner))
       }
       return x
     })

@@ -36,8 +36,8 @@ export function flux2Transformer(parts: Flux2Parts, name: string): PartedTransfo
       family: 'flux2',
       depth,
       cuts: new Set(Array.from({ length: depth + 1 }, (_, i) => i)),
-      modules: new Set(),
-      taps: new Set(['modulated', 'temb']),
+      modules: new Set(['attn', 'mlp']),
+      taps: new Set(['modulated', 'temb', 'attention mass']),
     },
     ...{ name, weights, constants: ['cos', 'sin'] },
     carried: ['image', 'text', 'img mods', 'txt mods', 'single mods', 'text cos', 'text sin'],
@@ -50,7 +50,8 @@ export function flux2Transformer(parts: Flux2Parts, name: string): PartedTransfo
         return { patches: inPatches(latent, 1), time: features(c, sigma.data), ...vector }
       },
     },
-    blocks: (from, to) => blocksGraph(parts, from, to),
+    blocks: (from, to, style) => blocksGraph(parts, [from, to], style),
+    modular: { width: c.width, heads: c.heads, doubleBlocks: c.doubleBlocks },
     head: {
       graph: () => headGraph(parts),
       feeds: (rows, shared) => ({ ...pick(rows, ['image', 'temb']), grid: packedShape(shared, 1, c.channels) }),

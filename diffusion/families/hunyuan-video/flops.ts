@@ -1,6 +1,6 @@
 /** Estimated operations of the parts of a HunyuanVideo transformer. */
 import type { Part, TokenCounts } from '../contract.ts'
-import { product, selfAttention, sumBlocks } from '../shared/operations.ts'
+import { modulesOf, product, selfAttention, sumBlocks } from '../shared/operations.ts'
 import { TIME_CHANNELS } from '../shared/sinusoids.ts'
 import { REFINER_RATIO, type HunyuanConfig } from './config.ts'
 
@@ -15,9 +15,6 @@ export function hunyuanFlops(part: Part, { image, text }: TokenCounts, c: Hunyua
   }
   if (part.kind === 'head') return product(image, width, cells * c.outChannels) + product(1, width, 2 * width)
   if (part.kind === 'tap') return part.name === 'modulated' ? product(1, width, 6 * width) : 0
-  const tokens = image + text
-  return sumBlocks(part, (index) => {
-    const modulation = product(1, width, (index < c.doubleBlocks ? 12 : 3) * width)
-    return modulation + selfAttention(tokens, width) + 2 * product(tokens, width, inner)
-  })
+  const modulation = sumBlocks(part, (index) => product(1, width, (index < c.doubleBlocks ? 12 : 3) * width))
+  return modulation + modulesOf(part, { image, text }, width, (tokens) => 2 * product(tokens, width, inner))
 }

@@ -22,8 +22,8 @@ export function hunyuanTransformer(parts: HunyuanParts, name: string): PartedTra
       family: 'hunyuan-video',
       depth,
       cuts: new Set(Array.from({ length: depth + 1 }, (_, i) => i)),
-      modules: new Set(),
-      taps: new Set(['modulated', 'temb']),
+      modules: new Set(['attn', 'mlp']),
+      taps: new Set(['modulated', 'temb', 'attention mass']),
     },
     ...{ name, weights, carried: ['image', 'text', 'temb'], constants: ['cos', 'sin'] },
     text: () => textGraph(parts),
@@ -34,7 +34,8 @@ export function hunyuanTransformer(parts: HunyuanParts, name: string): PartedTra
         return { ...others, time: timeFeatures(timestep.data) }
       },
     },
-    blocks: (from, to) => blocksGraph(parts, from, to),
+    blocks: (from, to, style) => blocksGraph(parts, [from, to], style),
+    modular: { width: c.width, heads: c.heads, doubleBlocks: c.doubleBlocks },
     head: {
       graph: () => headGraph(parts),
       feeds: (rows, shared) => ({ ...imageAndTime(rows), grid: volumeShape(shared, c.outChannels, c.patch) }),

@@ -1,6 +1,6 @@
 /** Estimated operations of the parts of a Qwen-Image transformer. */
 import type { Part, TokenCounts } from '../contract.ts'
-import { product, selfAttention, sumBlocks } from '../shared/operations.ts'
+import { modulesOf, product, sumBlocks } from '../shared/operations.ts'
 import { TIME_CHANNELS } from '../shared/sinusoids.ts'
 import { MLP_RATIO, type QwenConfig } from './config.ts'
 
@@ -10,7 +10,7 @@ export function qwenFlops(part: Part, { image, text }: TokenCounts, { width, cha
   if (part.kind === 'embed') return patches + product(1, TIME_CHANNELS + width, width)
   if (part.kind === 'head') return patches + product(1, width, 2 * width)
   if (part.kind === 'tap') return part.name === 'modulated' ? product(1, width, 6 * width) : 0
-  const tokens = image + text
-  const mlps = 2 * product(tokens, width, MLP_RATIO * width)
-  return sumBlocks(part, () => product(1, width, 12 * width) + selfAttention(tokens, width) + mlps)
+  const modulation = sumBlocks(part, () => product(1, width, 12 * width))
+  const mlp = (tokens: number): number => 2 * product(tokens, width, MLP_RATIO * width)
+  return modulation + modulesOf(part, { image, text }, width, mlp)
 }

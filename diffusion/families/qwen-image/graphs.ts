@@ -10,6 +10,7 @@ import {
   type Stream,
 } from '../shared/joint-blocks.ts'
 import { apply, at, embedMlp, modulated, pieces, type NamedWeights } from '../shared/layers.ts'
+import type { BlocksStyle, Range } from '../shared/module-blocks.ts'
 import { packed, unpacked } from '../shared/packing.ts'
 import { forBatch } from '../shared/rotary.ts'
 import { TIME_CHANNELS } from '../shared/sinusoids.ts'
@@ -51,18 +52,18 @@ function block(b: JointBuilder, parts: QwenParts, active: Value, index: number, 
   const { g, weights } = b
   const name = `transformer_blocks.${index}`
   const side = (prefix: 'img' | 'txt'): DoubleSide => {
-    const [attention, mlp] = twoOf(modulation(g, parts, `${name}.${prefix}_mod.1`, active))
+    const [attention, mlp] = twoOf(g, modulation(g, parts, `${name}.${prefix}_mod.1`, active))
     const inner = (value: Value): Value => geluTanh(g, apply(g, weights, `${name}.${prefix}_mlp.net.0.proj`, value))
     return { attention, mlp, feedForward: (value) => apply(g, weights, `${name}.${prefix}_mlp.net.2`, inner(value)) }
   }
-  return doubleBlock(b, `${name}.attn`, x, side('img'), side('txt'))
+  return doubleBlock(b, { index, name }, x, side('img'), side('txt'))
 }
 
 /**
  * Blocks [from, to): image [B, T, width], text [B, L, width], temb [B, width], rotary tables of the image [T, half a head] and of the text
  * [B, L, half a head] -> image, text.
  */
-export function blocksGraph(parts: QwenParts, from: number, to: number): Model {
+export function blocksGraph(parts: QwenParts, [from, to]: Range, { projection, routes }: BlocksStyle): Model {
   const { width, heads, headSize } = parts.config
   const g = new Graph()
   let stream: Stream = { image: g.input('image', ['B', 'T', width]), text: g.input('text', ['B', 'L', width]) }
@@ -72,8 +73,10 @@ export function blocksGraph(parts: QwenParts, from: number, to: number): Model {
     const ofImage = forBatch(g, g.input(name, ['T', half]), stream.image)
     return g.op('Concat', [g.input(`text ${name}`, ['B', 'L', half]), ofImage], { axis: 1 })
   }
+  const lengths = lengthsOf(g, stream)
   const builder: JointBuilder = {
-    ...{ g, weights: parts.weights, heads, width, epsilon: EPSILON, lengths: lengthsOf(g, stream) },
+    ...{ g, weights: parts.weights, heads, width, epsilon: EPSILON, lengths },
+    ...{ projection, route: routes(g, lengths) },
     ...{ cos: table('cos'), sin: table('sin') },
   }
   for (let i = from; i < to; i++) stream = block(builder, parts, active, i, stream)

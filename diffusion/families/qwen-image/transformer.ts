@@ -45,8 +45,8 @@ export function qwenTransformer(parts: QwenParts, name: string): PartedTransform
       family: 'qwen-image',
       depth: c.blocks,
       cuts: new Set(Array.from({ length: c.blocks + 1 }, (_, i) => i)),
-      modules: new Set(),
-      taps: new Set(['modulated', 'temb']),
+      modules: new Set(['attn', 'mlp']),
+      taps: new Set(['modulated', 'temb', 'attention mass']),
     },
     ...{ name, weights, constants: ['cos', 'sin'] },
     carried: ['image', 'text', 'temb', 'text cos', 'text sin'],
@@ -60,7 +60,8 @@ export function qwenTransformer(parts: QwenParts, name: string): PartedTransform
         return { patches: inPatches(picture, c.patch), time: sinusoids(sigma.data, TIME) }
       },
     },
-    blocks: (from, to) => blocksGraph(parts, from, to),
+    blocks: (from, to, style) => blocksGraph(parts, [from, to], style),
+    modular: { width: c.width, heads: c.heads, doubleBlocks: c.blocks },
     head: {
       graph: () => headGraph(parts),
       feeds: (rows, shared) => ({ ...imageAndTime(rows), grid: packedShape(shared, c.patch, c.channels) }),

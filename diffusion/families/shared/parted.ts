@@ -3,10 +3,12 @@ import type { Facts } from '../../caching/contract.ts'
 import { LazySession } from '../../onnx/lazy-session.ts'
 import type { Model } from '../../onnx/graph.ts'
 import { Segments } from '../../onnx/segments.ts'
-import { chooseWeightMode, openSession, type Feed, type Session } from '../../onnx/session.ts'
+import { chooseWeightMode, openSession, type Feed, type Session, type WeightMode } from '../../onnx/session.ts'
 import { sizeOf } from '../../tensor.ts'
-import type { Conditioning, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
+import type { Conditioning, ModuleShape, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
 import type { NamedWeights } from './layers.ts'
+import { ModuleBlocks, plainStyle, type BlocksStyle, type Range, type Sizes } from './module-blocks.ts'
+import { emittedRows, givenRows } from './module-routes.ts'
 
 type Feeds = Readonly<Record<string, Feed>>
 type BlocksPart = Part & { readonly kind: 'blocks' }
@@ -37,8 +39,10 @@ export interface Design {
   readonly taps: Readonly<Record<string, OuterPart>>
   /** Taps that are rows between the blocks as they are. */
   readonly readable: readonly string[]
-  /** Blocks [from, to): takes the rows `carried` and gives those that change. */
-  blocks(from: number, to: number): Model
+  /** Blocks [from, to): takes the rows `carried` and gives those that change. The style matters where there is `modular`. */
+  blocks(from: number, to: number, style: BlocksStyle): Model
+  /** Joint blocks, whose modules can be given and taken out. */
+  readonly modular?: Sizes
   /** Rows between the blocks. */
   readonly carried: readonly string[]
   /** Shared values that every range of blocks takes (rotary tables). */
@@ -72,7 +76,10 @@ export class PartedTransformer implements Transformer {
   readonly #embed: LazySession
   readonly #head: LazySession
   readonly #taps: ReadonlyMap<string, LazySession>
-  readonly #blocks: Segments
+  readonly #mode: WeightMode
+  /** Null once the graphs with branches have taken the place of the plain ones. */
+  #blocks: Segments | null
+  #modular: ModuleBlocks | null = null
   readonly #shared = new Map<string, Rows>()
   #released = false
 
@@ -81,13 +88,14 @@ export class PartedTransformer implements Transformer {
     this.#design = design
     this.facts = design.facts
     const mode = chooseWeightMode(float32Size(design.weights))
+    this.#mode = mode
     const outer = (part: string, graph: () => Model) => new LazySession(graph, { mode, name: `${name}, ${part}` })
     this.#text = text && outer('text', text)
     this.#embed = outer('embed', () => embed.graph())
     this.#head = outer('head', () => head.graph())
     this.#taps = new Map(Object.entries(taps).map(([tap, part]) => [tap, outer(tap, () => part.graph())]))
     this.#blocks = new Segments(design.facts.depth, async (from, to) => {
-      const graph = design.blocks(from, to)
+      const graph = design.blocks(from, to, plainStyle(mode))
       const session = await openSession(graph, mode, `${name}, blocks ${from} to ${to}`)
       return design.skips ? narrowed(session, graph.inputs) : session
     })
@@ -135,15 +143,46 @@ export class PartedTransformer implements Transformer {
 
   async #runBlocks({ from, to, modules }: BlocksPart, rows: Rows, shared: Rows): Promise<Rows> {
     const { name, carried, constants = [], skips } = this.#design
-    if (modules) throw new Error(`${name}: its blocks run whole; modules cannot be given or taken out`)
     const given = skips ? { ...skips.stand(from, rows), ...rows } : rows
     const names = [...carried, ...(skips?.at(from) ?? [])]
     const missing = names.filter((row) => !(row in given))
     if (missing.length > 0) throw new Error(`${name}: rows without ${missing.join(', ')}`)
-    const made = await this.#blocks.run([from, to], pick(given, names), pick(shared, constants))
+    const [own, fixed] = [pick(given, names), pick(shared, constants)]
+    if (modules) return this.#runPlan([from, to], modules, own, rows, fixed)
+    const made = await (this.#blocks
+      ? this.#blocks.run([from, to], own, fixed)
+      : (await this.#withBranches()).plain([from, to], own, fixed))
     return skips
       ? { ...without(given, skips.at(from)), ...pick(made, [...carried, ...skips.at(to)]) }
       : { ...rows, ...made }
+  }
+
+  /** The rows without what the plan gave, image and text renewed, and what it emits. */
+  async #runPlan(range: Range, modules: ModuleShape, own: Rows, rows: Rows, fixed: Rows): Promise<Rows> {
+    const made = await (await this.#withBranches()).run(range, modules, own, rows, fixed)
+    const given = Object.keys(givenRows(modules, rows))
+    const renewed = ['image', 'text', ...emittedRows(modules)].flatMap((name) =>
+      made[name] ? [[name, made[name]]] : [],
+    )
+    return { ...without(rows, given), ...(Object.fromEntries(renewed) as Rows) }
+  }
+
+  async #withBranches(): Promise<ModuleBlocks> {
+    const { name, modular: sizes, facts, carried, constants = [] } = this.#design
+    if (!sizes) throw new Error(`${name}: its blocks run whole; modules cannot be given or taken out`)
+    this.#modular ??= new ModuleBlocks(
+      {
+        ...{ name, sizes, depth: facts.depth, inputs: [...carried, ...constants] },
+        graph: ([from, to], style) => this.#design.blocks(from, to, style),
+      },
+      this.#mode,
+    )
+    const plain = this.#blocks
+    if (this.#mode === 'private' && plain) {
+      this.#blocks = null
+      await plain.release()
+    }
+    return this.#modular
   }
 
   async #tap(tap: string, rows: Rows, shared: Rows): Promise<Rows> {
@@ -158,7 +197,8 @@ export class PartedTransformer implements Transformer {
   async release(): Promise<void> {
     this.#released = true
     for (const session of [this.#text, this.#embed, this.#head, ...this.#taps.values()]) await session?.release()
-    await this.#blocks.release()
+    await this.#blocks?.release()
+    await this.#modular?.release()
   }
 }
 

@@ -1,10 +1,10 @@
-/** Blocks of a FLUX transformer whose modules are run or answered from outside, by one session whatever the plan: weights are held once. */
+/** Joint blocks whose modules are run or answered from outside, by one session whatever the plan: weights are held once. */
 import { MASS, moduleKey, type ModuleKey } from '../../caching/contract.ts'
 import type { Graph, Value } from '../../onnx/graph.ts'
 import type { Feed, Session } from '../../onnx/session.ts'
 import type { Tensor } from '../../tensor.ts'
 import type { ModuleShape, Rows } from '../contract.ts'
-import type { Route, Shared, Site } from './blocks.ts'
+import type { Route, Site } from './sites.ts'
 
 const KINDS = ['attn', 'mlp'] as const
 /** What the graph is told of a module: where its output comes from, and whether it is to be given back. */
@@ -27,7 +27,7 @@ export const rowNames = (key: ModuleKey) => ({ image: `${key}.image`, text: `${k
  * whether it is emitted, and whether what its tokens receive of attention is. A branch that is not taken computes nothing. Given outputs are inputs '<key>.image' [B, T, width] and
  * '<key>.text', tokens to refresh '<key>.tokens' (int64, places in the flattened batch); emitted outputs have the names of the first two.
  */
-export function moduleRoutes(g: Graph, { lengths }: Shared, range: Range, { width, heads }: Sizes): Route {
+export function moduleRoutes(g: Graph, lengths: Value, range: Range, { width, heads }: Sizes): Route {
   const modes = g.input('modes', [MODES * keysOf(range).length], 'i64')
   const places = new Map(keysOf(range).map((key, i) => [key, MODES * i]))
   const told = (place: number, value: number): Value =>
@@ -151,9 +151,11 @@ export function moduleSession(
   }
 }
 
-interface Sizes {
+/** What routes need to know of a model. */
+export interface Sizes {
   readonly width: number
   readonly heads: number
+  /** Blocks before the first whose tokens are joined. */
   readonly doubleBlocks: number
 }
 
