@@ -184,6 +184,9 @@ describe('caching methods', () => {
     ['MagCache', { table: 'HunyuanVideo-540p' }],
     ['FirstBlockCache', { threshold: 5 }],
     ['EasyCache', { preset: 'official' }],
+    ['PAB', {}],
+    ['ProCache', {}],
+    ['ForecastCache', {}],
   ] as const)('%s runs with its settings for this model: %o', async (type, settings) => {
     const conditioning = await opened.clip.encode('red house')
     const { samples, report } = await draw([conditioning], await node(type, settings), 12)
