@@ -42,7 +42,9 @@ export class ProgressBoard {
     if (this.#changed.size === 0) return
     const prompt_id = this.#promptId
     const nodes: Record<string, unknown> = {}
-    for (const [id, state] of this.#changed) nodes[id] = { ...state, prompt_id, ...this.#graph.namesOf(id) }
+    for (const [id, state] of this.#changed)
+      // Nodes of the posted prompt have no other names than their id; the server fills that in where somebody listens.
+      nodes[id] = this.#graph.parentOf(id) === null ? state : { ...state, ...this.#graph.namesOf(id) }
     this.#changed.clear()
     this.#emitter.emit({ type: 'progress_state', data: { prompt_id, nodes } })
   }

@@ -41,7 +41,11 @@ export function promptWithFloats(request: Request): unknown {
 
 /** Sends text that is JSON already. */
 export function sendJsonText(response: Response, text: string, status = 200): void {
-  response.status(status).type('application/json').set('Cache-Control', 'no-cache').send(text)
+  // Past express: its entity tags, content types and freshness take longer than most answers do to make.
+  response.statusCode = status
+  response.setHeader('Content-Type', 'application/json; charset=utf-8')
+  response.setHeader('Cache-Control', 'no-cache')
+  response.end(text)
 }
 
 export const sendJson = (response: Response, value: unknown, status = 200): void =>

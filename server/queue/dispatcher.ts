@@ -6,7 +6,7 @@ import type { Connection } from '../socket/connection.ts'
 import type { Hub } from '../socket/hub.ts'
 import type { History } from '../store/history.ts'
 import { MAX_ATTEMPTS, type Job, type QueuePort } from './port.ts'
-import { ProgressStates } from './progress.ts'
+import { fullStates, ProgressStates, type States } from './progress.ts'
 import { JobRecord } from './record.ts'
 
 /** Milliseconds before a queue that could not be read or written is tried again. */
@@ -79,10 +79,16 @@ export class Dispatcher {
   #tellProgress({ owner, job }: JobRecord, delta: TextEvent): void {
     const knows = (connection: Connection) => connection.supports(DELTAS)
     const { hub } = this.#parts
-    hub.tell(owner, job.promptId, { ...delta, type: 'heddle.progress' }, knows)
-    this.#progress ??= new ProgressStates(job.promptId, (state) =>
-      hub.tell(owner, job.promptId, state, (connection) => !knows(connection)),
-    )
+    const { promptId } = job
+    if (hub.hasListeners(owner)) {
+      const nodes = fullStates(promptId, delta.data['nodes'] as States)
+      hub.tell(owner, promptId, { type: 'heddle.progress', data: { prompt_id: promptId, nodes } }, knows)
+    }
+    this.#progress ??= new ProgressStates((states) => {
+      if (!hub.hasListeners(owner)) return
+      const data = { prompt_id: promptId, nodes: fullStates(promptId, states) }
+      hub.tell(owner, promptId, { type: 'progress_state', data }, (connection) => !knows(connection))
+    })
     this.#progress.note(delta)
   }
 

@@ -5,23 +5,33 @@ import type { TextEvent } from '../engine/protocol.ts'
 const INTERVAL = 50
 const NODES_PER_MILLISECOND = 4
 
+export type States = Readonly<Record<string, object>>
+
+/** States as clients have them: with the prompt and all names of each node. */
+export function fullStates(promptId: string, states: States): Record<string, object> {
+  const full: Record<string, object> = {}
+  for (const [id, state] of Object.entries(states)) {
+    const names = { node_id: id, display_node_id: id, parent_node_id: null, real_node_id: id }
+    full[id] = { ...names, prompt_id: promptId, ...state }
+  }
+  return full
+}
+
 /** The state of one running prompt. */
 export class ProgressStates {
-  readonly #promptId: string
-  readonly #send: (event: TextEvent) => void
-  readonly #nodes: Record<string, unknown> = {}
+  readonly #send: (states: States) => void
+  readonly #nodes: Record<string, object> = {}
   #count = 0
   #sentAt = 0
   #timer: NodeJS.Timeout | null = null
 
-  constructor(promptId: string, send: (event: TextEvent) => void) {
-    this.#promptId = promptId
+  constructor(send: (states: States) => void) {
     this.#send = send
   }
 
   /** Takes a delta; sends the state now or a little later. */
   note(delta: TextEvent): void {
-    const nodes = delta.data['nodes'] as Readonly<Record<string, unknown>>
+    const nodes = delta.data['nodes'] as States
     for (const [id, state] of Object.entries(nodes)) {
       if (!(id in this.#nodes)) this.#count++
       this.#nodes[id] = state
@@ -41,6 +51,6 @@ export class ProgressStates {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     this.#sentAt = Date.now()
-    this.#send({ type: 'progress_state', data: { prompt_id: this.#promptId, nodes: this.#nodes } })
+    this.#send(this.#nodes)
   }
 }

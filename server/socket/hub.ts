@@ -42,6 +42,11 @@ export class Hub {
     for (const connection of this.#all()) connection.text(text)
   }
 
+  /** Whether anybody would hear of the progress of this owner's prompts. */
+  hasListeners(owner: string | null): boolean {
+    return owner === null ? this.#connections.size > 0 : this.#connections.has(owner)
+  }
+
   /** Sends an event of a prompt to its owner, or by ComfyUI's rule when it has none; `only` picks among them. */
   tell(owner: string | null, promptId: string, event: EngineEvent, only?: (connection: Connection) => boolean): void {
     const all = owner !== null ? [...(this.#connections.get(owner) ?? [])] : FOR_ALL.test(event.type) ? this.#all() : []

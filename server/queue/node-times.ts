@@ -1,0 +1,84 @@
+/** How far each node of a running prompt is, and how long it took. */
+import type { EngineEvent } from '../engine/protocol.ts'
+import { isPreview } from '../engine/protocol.ts'
+
+/** `seconds` from the moment it was announced to its end, over all calls; null while it has not ended. */
+export interface NodeProgress {
+  readonly state: 'cached' | 'running' | 'finished' | 'failed'
+  readonly value: number
+  readonly max: number
+  readonly seconds: number | null
+}
+
+interface Timed {
+  state: NodeProgress['state']
+  value: number
+  max: number
+  /** When it was announced, by this process's clock, in ms. */
+  readonly since: number
+  ended: number | null
+}
+
+const seconds = ({ since, ended }: Timed): number | null =>
+  ended === null ? null : Math.round((ended - since) * 1000) / 1e6
+
+const numberOr = (value: unknown, fallback: number): number => (typeof value === 'number' ? value : fallback)
+
+export class NodeTimes {
+  readonly #nodes = new Map<string, Timed>()
+
+  /** Takes an event of the prompt when it comes. */
+  note(event: EngineEvent): void {
+    if (isPreview(event)) return
+    const { type, data } = event
+    if (type === 'executing' && typeof data['node'] === 'string') this.#start(data['node'])
+    else if (type === 'progress_state') this.#advance(data['nodes'] as Readonly<Record<string, object>>)
+    else if (type === 'execution_cached') {
+      for (const id of data['nodes'] as readonly string[]) this.#start(id, 'cached', 0)
+    } else if ((type === 'execution_error' || type === 'heddle.node_error') && typeof data['node_id'] === 'string')
+      this.#fail(data['node_id'])
+  }
+
+  /** Progress of the nodes that were touched, by id. */
+  get all(): Readonly<Record<string, NodeProgress>> {
+    const shown = [...this.#nodes].map(([id, timed]) => {
+      const { state, value, max } = timed
+      return [id, { state, value, max, seconds: state === 'cached' ? 0 : seconds(timed) }] as const
+    })
+    return Object.fromEntries(shown)
+  }
+
+  /** Seconds that nodes have run which are not finished, by id. */
+  get running(): ReadonlyMap<string, { readonly elapsed: number; readonly done: number }> {
+    const now = performance.now()
+    const open = [...this.#nodes].filter(([, { state }]) => state === 'running')
+    return new Map(open.map(([id, { since, value, max }]) => [id, { elapsed: (now - since) / 1000, done: value / max }]))
+  }
+
+  #start(id: string, state: 'running' | 'cached' = 'running', value = 0): void {
+    if (this.#nodes.get(id)?.ended === null) return
+    const now = performance.now()
+    this.#nodes.set(id, { state, value, max: 1, since: now, ended: state === 'cached' ? now : null })
+  }
+
+  #advance(states: Readonly<Record<string, object>>): void {
+    for (const [id, state] of Object.entries(states)) {
+      const { value, max, state: name } = state as { value?: unknown; max?: unknown; state?: unknown }
+      const known = this.#nodes.get(id)
+      if (!known || known.state === 'cached') continue
+      known.value = numberOr(value, known.value)
+      known.max = numberOr(max, known.max)
+      if (name === 'finished' && known.ended === null) {
+        known.state = 'finished'
+        known.ended = performance.now()
+      }
+    }
+  }
+
+  #fail(id: string): void {
+    const known = this.#nodes.get(id)
+    if (!known) return
+    known.state = 'failed'
+    known.ended ??= performance.now()
+  }
+}
