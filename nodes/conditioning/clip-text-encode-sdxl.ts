@@ -2,6 +2,7 @@
 import { defineNode } from '../define.ts'
 import { port } from '../ports.ts'
 import { int, text } from '../spec.ts'
+import { encodeEach } from './shared/each.ts'
 
 /** ComfyUI's largest side. */
 const LARGEST = 16384
@@ -34,9 +35,7 @@ export default defineNode({
   },
   outputs: { CONDITIONING: 'CONDITIONING' },
   async run({ clip, text_g: g, text_l: l, ...sizes }, { report }) {
-    if (!clip.encodeEach)
-      throw new Error('clip: these text encoders are not the two of SDXL; use CLIPTextEncode with them')
-    const conditioning = await clip.encodeEach({ g, l }, report.warn)
+    const conditioning = await encodeEach('CLIPTextEncodeSDXL', clip, { g, l }, report.warn)
     return { CONDITIONING: [{ ...conditioning, extras: { ...conditioning.extras, ...sizes } }] }
   },
 })

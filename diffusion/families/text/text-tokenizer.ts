@@ -1,8 +1,21 @@
 /** A text encoder's tokenizer: from its definition to a list of token ids of the encoder's fixed length. */
 import { Tokenizer } from '@huggingface/tokenizers'
 import type { Json } from '../family.ts'
+import type { WeightedText } from './emphasis.ts'
 
 const QUOTED = 40
+/** Stretches of fewer tokens are not divided between two sections, as ComfyUI has it. */
+const WHOLE = 8
+/** Most sections of a text. */
+const MOST_SECTIONS = 32
+
+/** One of the pieces of fixed length that a long text is encoded in. */
+export interface Section {
+  /** `limit` ids: a part of the text between the special tokens, then padding. */
+  readonly ids: readonly number[]
+  /** Of each id; special tokens and padding weigh 1. */
+  readonly weights: readonly number[]
+}
 
 /** Turns texts into ids, padded and cut to `limit`. */
 export class TextTokenizer {
@@ -66,6 +79,32 @@ export class TextTokenizer {
       onWarning?.(`${this.#name} takes ${room} tokens; the text has more and is cut before "${lost}..."`)
     }
     return [...before, ...ids.slice(0, room), ...after]
+  }
+
+  /** The whole text in as many sections as it takes, one at least; beyond the 32nd it is cut, and `onWarning` told. */
+  sections(parts: readonly WeightedText[], onWarning?: (message: string) => void): readonly Section[] {
+    const [before, after] = this.#frame
+    const room = this.limit - before.length - after.length
+    const pieces: { id: number; weight: number }[][] = [[]]
+    for (const { text, weight } of parts) {
+      let group = this.#plain(text.slice(0, MOST_SECTIONS * this.#longest)).map((id) => ({ id, weight }))
+      const isLarge = group.length >= WHOLE
+      while (group.length > 0) {
+        const left = room - pieces.at(-1)!.length
+        const taken = group.length <= left ? group.length : isLarge || left === room ? left : 0
+        pieces.at(-1)!.push(...group.slice(0, taken))
+        group = group.slice(taken)
+        if (group.length > 0) pieces.push([])
+      }
+      if (pieces.length > MOST_SECTIONS) break
+    }
+    if (pieces.length > MOST_SECTIONS)
+      onWarning?.(`${this.#name} takes ${MOST_SECTIONS} times ${room} tokens; the text has more and is cut`)
+    return pieces.slice(0, MOST_SECTIONS).map((piece) => {
+      const framed = [...before, ...piece.map(({ id }) => id), ...after]
+      const ids = [...framed, ...new Array<number>(this.limit - framed.length).fill(this.#pad)]
+      return { ids, weights: ids.map((_, i) => piece[i - before.length]?.weight ?? 1) }
+    })
   }
 
   /** How many of these ids come before the padding. */

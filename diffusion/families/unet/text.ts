@@ -54,10 +54,10 @@ class XlTextEncoders implements TextEncoders {
   }
 
   async encodeEach(texts: Readonly<Record<string, string>>, onWarning?: OnWarning): Promise<Conditioning> {
-    const [large, giant] = [
-      await this.#large.states(texts['l'] ?? '', onWarning),
-      await this.#giant.states(texts['g'] ?? '', onWarning),
-    ]
+    const [l, g] = [texts['l'] ?? '', texts['g'] ?? '']
+    const sections = Math.max(this.#large.sections(l), this.#giant.sections(g))
+    const large = await this.#large.states(l, onWarning, sections)
+    const giant = await this.#giant.states(g, onWarning, sections)
     return { tokens: sideBySide(large.penultimate, giant.penultimate), pooled: giant.pooled, extras: {} }
   }
 }
