@@ -30,6 +30,14 @@ export async function readJsonIfAny(path: string): Promise<Json | null> {
   })
 }
 
+/** Largest sizes accepted: of vocabularies and widths, of numbers of layers, and of lists. */
+const [SIZE_LIMIT, LAYER_LIMIT, LIST_LIMIT] = [2 ** 20, 1000, 64]
+
+const mostOf = (name: string): number => (/layers/.test(name) ? LAYER_LIMIT : SIZE_LIMIT)
+
+const isCount = (value: unknown, most: number): value is number =>
+  Number.isInteger(value) && (value as number) > 0 && (value as number) <= most
+
 /** Reads fields of a configuration and collects what is wrong; `done` throws it all at once. */
 export class Fields {
   readonly #json: Json
@@ -50,10 +58,11 @@ export class Fields {
     return none
   }
 
-  /** A whole number of at least 1. */
+  /** A whole number of at least 1, and no larger than any model's: graphs and tables are made by it. */
   count(name: string, fallback?: number): number {
-    const fits = (v: unknown): v is number => Number.isInteger(v) && (v as number) > 0
-    return this.#read(name, fallback, 'a whole number above 0', fits, 1)
+    const most = mostOf(name)
+    const fits = (v: unknown): v is number => isCount(v, most)
+    return this.#read(name, fallback, `a whole number from 1 to ${most}`, fits, 1)
   }
 
   number(name: string, fallback?: number): number {
@@ -65,9 +74,10 @@ export class Fields {
   }
 
   counts(name: string, fallback?: readonly number[]): readonly number[] {
+    const most = mostOf(name)
     const fits = (v: unknown): v is readonly number[] =>
-      Array.isArray(v) && v.length > 0 && v.every((n) => Number.isInteger(n) && n > 0)
-    return this.#read(name, fallback, 'a list of whole numbers above 0', fits, [1])
+      Array.isArray(v) && v.length > 0 && v.length <= LIST_LIMIT && v.every((n) => isCount(n, most))
+    return this.#read(name, fallback, `a list of whole numbers from 1 to ${most}`, fits, [1])
   }
 
   /** One of some words. */
