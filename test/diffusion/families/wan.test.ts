@@ -4,14 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkCase } from '../../../diffusion/check/index.ts'
-import { openDiffusionModel } from '../../../diffusion/families/checkpoint.ts'
+import { openCheckpoint, openDiffusionModel } from '../../../diffusion/families/checkpoint.ts'
 import type { Conditioning } from '../../../diffusion/families/contract.ts'
 import { parametrisationOf, flow } from '../../../diffusion/families/parametrisation.ts'
 import { asDiffusers, parseWanConfig } from '../../../diffusion/families/wan/config.ts'
 import { besideLatent } from '../../../diffusion/families/wan/picture.ts'
+import { rotaryAxes } from '../../../diffusion/families/wan/transformer.ts'
 import { tensor, zeros, type Tensor } from '../../../diffusion/tensor.ts'
 import { caseWith, fixtures, rekeyed, type Rewrites } from './rekeyed.ts'
 import { encode, prefixed } from './synthetic.ts'
+import { writeWanPipeline } from './wan-models.ts'
 
 /** diffusers' names as the authors' files have them. */
 const TO_ORIGINAL: Rewrites = [
@@ -74,6 +76,15 @@ describe('references', () => {
 })
 
 describe('configurations', () => {
+  it('give rows and columns a third of a head each, and frames what is left', () => {
+    const axes = (headSize: number) => rotaryAxes({ ...i2v, headSize }).sizes
+    expect([axes(128), axes(12), axes(16)]).toEqual([
+      [44, 42, 42],
+      [4, 4, 4],
+      [8, 4, 4],
+    ])
+  })
+
   it("are read in the authors' words too", () => {
     const theirs = {
       ...{ _class_name: 'WanModel', model_type: 'i2v', dim: 5120, num_heads: 40, num_layers: 40, in_dim: 36 },
@@ -132,6 +143,22 @@ describe('what lies beside the latent', () => {
     expect(() => besideLatent('m', i2v, prompt(other), shape)).toThrow(
       'm: the picture beside the latent is [1, 4, 3, 2, 2], expected [1, 4, 3, 1, 2]; its mask is [1, 2, 3, 1, 2], expected [1, 1 or 1, 3, 1, 2]',
     )
+  })
+})
+
+describe('prompts', () => {
+  it('are padded with zeros, which the transformer looks at', async () => {
+    await writeWanPipeline(base)
+    const opened = await openCheckpoint(join(base, 'tiny-wan'))
+    expect(opened.model).toMatchObject({ parametrisation: { kind: 'flow', shift: 3 }, latent: { temporalFactor: 2 } })
+    const { tokens, mask, pooled } = await opened.clip.encode('red house')
+    // The tokenizer says 12; two words and what ends them.
+    expect([tokens.shape, mask, pooled]).toEqual([[1, 12, 24], undefined, null])
+    const isZero = Array.from({ length: 12 }, (_, i) =>
+      tokens.data.subarray(24 * i, 24 * (i + 1)).every((x) => x === 0),
+    )
+    expect(isZero).toEqual(Array.from({ length: 12 }, (_, i) => i >= 3))
+    await opened.release()
   })
 })
 
