@@ -8,12 +8,16 @@ import { WebSocketServer } from 'ws'
 import { emptyFolder, engineInit, makeFolders, PROGRAM, sweep, type Places } from './config.ts'
 import type { CachePolicy, ObjectInfo } from './engine/protocol.ts'
 import { Supervisor } from './engine/supervisor.ts'
+import { watchPacks } from './engine/watch.ts'
 import { refusal, type GuardOptions } from './guard/guard.ts'
 import type { Context } from './http/context.ts'
 import { routes } from './http/router.ts'
 import { answerErrors, client, guard, headers } from './http/web.ts'
 import { DELTAS, Dispatcher } from './queue/dispatcher.ts'
 import { SqliteQueue } from './queue/sqlite.ts'
+import { Jobs } from './jobs/jobs.ts'
+import { Watchers } from './jobs/watchers.ts'
+import { Log } from './log.ts'
 import { Hub } from './socket/hub.ts'
 import { openDatabase } from './store/database.ts'
 import { History } from './store/history.ts'
@@ -34,6 +38,8 @@ export interface AppOptions {
   readonly maxUpload: number
   readonly maxQueue: number
   readonly cache: CachePolicy
+  /** Watches the node packs, and takes changed files at once. */
+  readonly dev: boolean
   readonly onNotice: (message: string) => void
 }
 
@@ -107,7 +113,12 @@ const webApp = (context: Context, options: AppOptions): express.Express => {
 
 /** Starts a server and resolves once it listens; the engine comes up meanwhile. */
 export async function startApp(options: AppOptions): Promise<App> {
-  const { places, onNotice } = options
+  const { places } = options
+  const log = new Log()
+  const onNotice = (message: string) => {
+    log.add(message)
+    options.onNotice(message)
+  }
   await makeFolders(places.folders)
   const opened = openDatabase(places.database)
   const { database, quarantined } = opened
@@ -136,22 +147,26 @@ export async function startApp(options: AppOptions): Promise<App> {
     grace: options.grace,
     onEvents: (promptId, events) => dispatcher.receive(promptId, events),
     onDone: (promptId, outcome) => dispatcher.done(promptId, outcome),
+    onReady: () => hub.broadcast('heddle.nodes', { problems: engine.problems }),
     onNotice,
   })
-  const dispatcher = new Dispatcher({ queue, history, hub, engine, onNotice })
+  const watchers = new Watchers()
+  const dispatcher = new Dispatcher({ queue, history, hub, engine, observer: watchers, onNotice })
+  const jobs = new Jobs({ queue, history, dispatcher, watchers })
   const context: Context = {
     folders: places.folders,
     modelDirs: places.modelDirs,
     workflows: join(PROGRAM, 'workflows'),
     objectInfo: objectInfoOf(engine),
     settings: new Settings(database),
-    ...{ queue, dispatcher, history, hub, engine, flags },
+    ...{ queue, dispatcher, history, hub, engine, flags, jobs, log },
     maxUpload: options.maxUpload,
     maxQueue: options.maxQueue,
   }
   server.on('request', webApp(context, options))
   const sockets = acceptSockets(server, options, hub, dispatcher)
   dispatcher.wake()
+  const unwatch = options.dev ? watchPacks(places.nodeDirs, () => engine.renew(), onNotice) : () => undefined
 
   const { port } = server.address() as AddressInfo
   const shownHost = options.host === '0.0.0.0' || options.host === '::' ? 'localhost' : options.host
@@ -159,6 +174,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     url: `http://${shownHost.includes(':') ? `[${shownHost}]` : shownHost}:${port}`,
     enginePid: () => engine.pid,
     async close() {
+      unwatch()
       server.close()
       hub.close()
       sockets.close()

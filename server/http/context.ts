@@ -5,6 +5,8 @@ import type { Dispatcher } from '../queue/dispatcher.ts'
 import type { QueuePort } from '../queue/port.ts'
 import type { History } from '../store/history.ts'
 import type { Settings } from '../store/settings.ts'
+import type { Jobs } from '../jobs/jobs.ts'
+import type { Log } from '../log.ts'
 import type { Hub } from '../socket/hub.ts'
 
 export interface DataFolders {
@@ -24,6 +26,8 @@ export interface Context {
   readonly history: History
   readonly settings: Settings
   readonly hub: Hub
+  readonly jobs: Jobs
+  readonly log: Log
   readonly engine: Supervisor
   /** Definitions of all nodes with today's files; while the engine computes, those of its last answer. */
   readonly objectInfo: () => Promise<ObjectInfo>

@@ -1,9 +1,8 @@
-/** GET /system_stats, /features, /extensions, /embeddings, /models: what kind of server this is and what it holds. */
+/** GET /system_stats and /features: what kind of server this is; and what its editor asks of packs that bring pages of their own. */
 import { freemem, platform, totalmem } from 'node:os'
 import type { Router } from 'express'
 import packageJson from '../../package.json' with { type: 'json' }
-import { MODEL_FOLDERS, modelsIn } from '../store/model-folders.ts'
-import { HttpError, sendJson } from './body.ts'
+import { sendJson } from './body.ts'
 import type { Context } from './context.ts'
 
 /** The version of ComfyUI whose protocol is spoken; clients compare it. */
@@ -44,19 +43,9 @@ function systemStats(): unknown {
 export function systemRoutes(router: Router, context: Context): void {
   router.get('/system_stats', (_request, response) => sendJson(response, systemStats()))
   router.get('/features', (_request, response) => sendJson(response, context.flags))
+  // Packs bring nodes only: no scripts, translations, templates, subgraphs or renamed classes.
   router.get('/extensions', (_request, response) => sendJson(response, []))
-
-  router.get('/embeddings', (_request, response) => {
-    const names = modelsIn(context.modelDirs, 'embeddings').map(({ name }) => name.replace(/\.[a-z]+$/i, ''))
-    sendJson(response, names)
-  })
-
-  router.get('/models', (_request, response) => sendJson(response, Object.keys(MODEL_FOLDERS)))
-
-  router.get('/models/:folder', (request, response) => {
-    const { folder } = request.params
-    if (!Object.hasOwn(MODEL_FOLDERS, folder)) throw new HttpError(404, `There is no folder of models '${folder}'.`)
-    const names = modelsIn(context.modelDirs, folder).map(({ name }) => name)
-    sendJson(response, names)
-  })
+  for (const path of ['/i18n', '/workflow_templates', '/global_subgraphs', '/node_replacements'])
+    router.get(path, (_request, response) => sendJson(response, {}))
+  router.get('/global_subgraphs/:id', (_request, response) => sendJson(response, null))
 }

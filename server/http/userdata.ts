@@ -1,7 +1,7 @@
 /** /userdata, /settings and /users: what the editor keeps for its user. */
 import express, { type Request, type Response, type Router } from 'express'
 import { NotFoundError, OutsideError } from '../store/confine.ts'
-import { ExistsError, UserData } from '../store/userdata.ts'
+import { ExistsError, NotFolderError, UserData } from '../store/userdata.ts'
 import { HttpError, jsonOf, objectOf, queryText, readText, sendJson, sendNothing } from './body.ts'
 import type { Context } from './context.ts'
 
@@ -29,6 +29,7 @@ const answering =
     try {
       await handler(request, response)
     } catch (error) {
+      if (error instanceof NotFolderError) throw new HttpError(400, error.message)
       if (error instanceof OutsideError) throw new HttpError(403, error.message)
       if (error instanceof NotFoundError) throw new HttpError(404, error.message)
       if (error instanceof ExistsError) throw new HttpError(409, error.message)
@@ -51,6 +52,10 @@ function fileRoutes(router: Router, store: UserData, maxUpload: number): void {
         sendJson(response, await Promise.all(names.map((name) => store.facts(`${dir}/${name}`, name))))
       else sendJson(response, flag(request, 'split', false) ? names.map((name) => [name, ...name.split('/')]) : names)
     }),
+  )
+  router.get(
+    '/v2/userdata',
+    answering(async (request, response) => sendJson(response, await store.tree(queryText(request, 'path') ?? ''))),
   )
   router.get(
     '/userdata/:file',
@@ -93,6 +98,9 @@ export function userdataRoutes(router: Router, context: Context): void {
   fileRoutes(router, new UserData(context.folders.user), context.maxUpload)
 
   router.get('/users', (_request, response) => sendJson(response, { storage: 'server', migrated: true }))
+  router.post('/users', () => {
+    throw new HttpError(400, 'This server keeps the files of one user.')
+  })
   router.get('/settings', (_request, response) => sendJson(response, settings.all()))
   router.get('/settings/:id', (request, response) => sendJson(response, settings.get(request.params.id)))
   router.post('/settings', readText(MAX_SETTINGS), (request, response) => {

@@ -3,6 +3,7 @@ import { EngineDiedError, NotStartedError, type Supervisor } from '../engine/sup
 import { isPreview, type EngineEvent, type Outcome, type TextEvent } from '../engine/protocol.ts'
 import { stringifyExact } from '../json.ts'
 import type { Connection } from '../socket/connection.ts'
+import type { JobObserver } from '../jobs/watchers.ts'
 import type { Hub } from '../socket/hub.ts'
 import type { History } from '../store/history.ts'
 import { MAX_ATTEMPTS, type Job, type QueuePort } from './port.ts'
@@ -25,6 +26,7 @@ export interface DispatcherParts {
   readonly history: History
   readonly hub: Hub
   readonly engine: Supervisor
+  readonly observer: JobObserver
   readonly onNotice: (message: string) => void
 }
 
@@ -59,6 +61,7 @@ export class Dispatcher {
     if (!record) return
     for (const event of events) {
       record.note(event)
+      this.#parts.observer.event(record, event)
       if (!isPreview(event) && event.type === 'progress_state') this.#tellProgress(record, event)
       else {
         if (TERMINAL.test(event.type)) this.#progress?.close()
@@ -113,6 +116,19 @@ export class Dispatcher {
   tellStatus(): void {
     const exec_info = { queue_remaining: this.#parts.queue.size() }
     this.#parts.hub.broadcast('status', { status: { exec_info } })
+    this.#parts.observer.changed()
+  }
+
+  /** The queue was paused, goes on, or has another order. */
+  rearranged(): void {
+    if (this.#line.length > 1) this.#parts.engine.recall()
+    this.tellStatus()
+    this.wake()
+  }
+
+  /** Jobs that the engine has, first that which runs. */
+  get line(): readonly JobRecord[] {
+    return this.#line
   }
 
   /** Takes no more jobs, and resolves when the running one has ended: stop the engine to make it, and it is pending again. */
@@ -143,7 +159,7 @@ export class Dispatcher {
     try {
       const { queue, history } = this.#parts
       if (this.#line.slice(1).some(({ job }) => queue.isBehind(job.promptId))) this.#parts.engine.recall()
-      while (!this.#stopping && this.#line.length < (this.#lastTook < SHORT ? AHEAD : 1)) {
+      while (!this.#stopping && !queue.isPaused && this.#line.length < (this.#lastTook < SHORT ? AHEAD : 1)) {
         const job = queue.take()
         if (!job) return
         // A server that died between writing the history and emptying the queue has finished this one.
@@ -260,6 +276,7 @@ export class Dispatcher {
     this.tellStatus()
     if (record.owner !== null) this.#emit(record, 'executing', { node: null })
     if (this.#leave(record) && this.#line.length > 0) this.#begin()
+    this.#parts.observer.ended(record)
     this.wake()
   }
 }

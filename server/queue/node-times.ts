@@ -52,7 +52,9 @@ export class NodeTimes {
   get running(): ReadonlyMap<string, { readonly elapsed: number; readonly done: number }> {
     const now = performance.now()
     const open = [...this.#nodes].filter(([, { state }]) => state === 'running')
-    return new Map(open.map(([id, { since, value, max }]) => [id, { elapsed: (now - since) / 1000, done: value / max }]))
+    return new Map(
+      open.map(([id, { since, value, max }]) => [id, { elapsed: (now - since) / 1000, done: value / max }]),
+    )
   }
 
   #start(id: string, state: 'running' | 'cached' = 'running', value = 0): void {

@@ -47,6 +47,11 @@ export interface QueuePort {
   /** Removes pending jobs and returns those that were there; running ones stay. */
   remove(promptIds: readonly string[]): Promise<readonly string[]>
   clear(): Promise<void>
+  /** Gives a pending job another number, and so another place; false when it does not wait. */
+  move(promptId: string, number: number): Promise<boolean>
+  /** A paused queue takes jobs and keeps them; the running one goes on. It stays paused after a restart. */
+  readonly isPaused: boolean
+  setPaused(paused: boolean): Promise<void>
 }
 
 export class DuplicateError extends Error {

@@ -3,6 +3,7 @@ import { isPreview, type EngineEvent, type Outcome, type TextEvent } from '../en
 import { Samplings, type PromptReports } from '../engine/samplings.ts'
 import { stringifyExact } from '../json.ts'
 import type { HistoryEntry } from '../store/history.ts'
+import { NodeTimes } from './node-times.ts'
 import { textsOf, type Job } from './port.ts'
 
 const KEPT_MESSAGES = /^execution_(start|cached|success|error|interrupted)$/
@@ -21,6 +22,7 @@ export class JobRecord {
   /** Nodes that others added to the graph, by their names; of the posted ones nothing is noted. */
   readonly #meta: Record<string, unknown> = {}
   readonly #samplings = new Samplings()
+  readonly times = new NodeTimes()
   /** The node that was started last, for when the engine dies over it. */
   #executing: string | null = null
   #ended = false
@@ -48,6 +50,7 @@ export class JobRecord {
 
   note(event: EngineEvent): void {
     if (isPreview(event)) return
+    this.times.note(event)
     this.#samplings.note(event)
     if (KEPT_MESSAGES.test(event.type) && !isBlock(event)) this.#messages.push([event.type, event.data])
     if (TERMINAL.test(event.type) && !isBlock(event)) this.#ended = true
@@ -57,6 +60,18 @@ export class JobRecord {
       this.#outputs[node] = event.data['output']
       if (event.data['meta'] !== undefined) this.#meta[node] = event.data['meta']
     }
+  }
+
+  /** What the nodes have shown so far, by id. */
+  get outputs(): Readonly<Record<string, unknown>> {
+    return this.#outputs
+  }
+
+  /** When it began, in ms since 1970; null when it has not. */
+  get startedAt(): number | null {
+    const [, data] = this.#messages.find(([type]) => type === 'execution_start') ?? []
+    const time = (data as { timestamp?: unknown } | undefined)?.timestamp
+    return typeof time === 'number' ? time : null
   }
 
   get reports(): PromptReports {
@@ -79,6 +94,7 @@ export class JobRecord {
         messages: this.#messages,
       },
       meta: Object.fromEntries(meta) as Record<string, unknown>,
+      heddle: { nodes: this.times.all },
     }
     const head = `{"prompt":[${number},${JSON.stringify(promptId)},${prompt},${extraData},${outputs}],`
     return head + stringifyExact(rest).slice(1)

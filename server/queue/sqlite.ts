@@ -20,7 +20,7 @@ function toJob(row: Row): Job {
 
 /** A job as memory holds it. */
 interface Entry {
-  readonly number: number
+  number: number
   readonly promptId: string
   attempt: number
   /** The job itself unless it is large: then it is read from the file when its turn comes. */
@@ -45,15 +45,19 @@ export class SqliteQueue implements QueuePort {
   readonly #unmarked = new Set<string>()
   /** The last number given; on disk as of the last job that was put. */
   #number: number
+  #paused: boolean
 
   constructor(database: Database.Database, writer: Writer) {
     this.#writer = writer
-    const counter = database.prepare(`SELECT value FROM counters WHERE id = 'number'`).get() as
-      { value: number } | undefined
-    this.#number = counter?.value ?? 0
+    const select = database.prepare('SELECT value FROM counters WHERE id = ?')
+    const counter = (id: string) => (select.get(id) as { value: number } | undefined)?.value ?? 0
+    this.#number = counter('number')
+    this.#paused = counter('paused') === 1
     const prepare = (sql: string) => database.prepare(sql)
     this.#statements = {
       count: prepare(`INSERT OR REPLACE INTO counters VALUES ('number', ?)`),
+      pause: prepare(`INSERT OR REPLACE INTO counters VALUES ('paused', ?)`),
+      move: prepare('UPDATE queue SET number = ? WHERE prompt_id = ?'),
       put: prepare(`INSERT INTO queue VALUES (?, ?, 'pending', 0, ?)`),
       get: prepare('SELECT * FROM queue WHERE prompt_id = ?'),
       mark: prepare(`UPDATE queue SET state = ?, attempt = ? WHERE prompt_id = ?`),
@@ -157,6 +161,25 @@ export class SqliteQueue implements QueuePort {
     return Promise.resolve()
   }
 
+  async move(promptId: string, number: number): Promise<boolean> {
+    const entry = this.#pending.find((one) => one.promptId === promptId)
+    if (!entry) return false
+    this.#keep((one) => one !== entry)
+    entry.number = number
+    this.#insert(entry)
+    await this.#writer.durable(() => this.#statements.move.run(number, promptId))
+    return true
+  }
+
+  get isPaused(): boolean {
+    return this.#paused
+  }
+
+  async setPaused(paused: boolean): Promise<void> {
+    this.#paused = paused
+    await this.#writer.durable(() => this.#statements.pause.run(paused ? 1 : 0))
+  }
+
   #keep(wanted: (entry: Entry) => boolean): void {
     const kept = this.#pending.filter(wanted)
     this.#pending.splice(0, this.#pending.length, ...kept)
@@ -183,7 +206,7 @@ export class SqliteQueue implements QueuePort {
   }
 
   #jobOf(entry: Entry): Job {
-    if (entry.job) return { ...entry.job, attempt: entry.attempt }
+    if (entry.job) return { ...entry.job, number: entry.number, attempt: entry.attempt }
     this.#writer.flush()
     return { ...toJob(this.#statements.get.get(entry.promptId) as Row), attempt: entry.attempt }
   }

@@ -2,6 +2,7 @@
 import type Database from 'libsql'
 import type { NodeReport, PromptReports } from '../engine/samplings.ts'
 import { parseExact, stringifyExact } from '../json.ts'
+import type { NodeProgress } from '../queue/node-times.ts'
 import type { Writer } from './writer.ts'
 
 /** An entry as ComfyUI publishes it. */
@@ -21,6 +22,8 @@ export interface HistoryEntry {
     readonly messages: readonly (readonly [event: string, data: unknown])[]
   }
   readonly meta: Readonly<Record<string, unknown>>
+  /** What the nodes took; older entries lack it. */
+  readonly heddle?: { readonly nodes: Readonly<Record<string, NodeProgress>> }
 }
 
 /** As many entries as ComfyUI keeps; the oldest go first. */
@@ -43,6 +46,7 @@ export class History {
   readonly #statements
   /** Entries that are not written yet, as JSON. */
   readonly #unwritten = new Map<string, string>()
+  #forget: (promptIds: readonly string[] | null) => void = () => undefined
 
   constructor(database: Database.Database, writer: Writer) {
     this.#database = database
@@ -60,6 +64,7 @@ export class History {
 
   /** Adds an entry, as JSON, as the newest, with its reports if there are any; one with the same id is replaced. */
   add(promptId: string, entry: string, reports: PromptReports): void {
+    this.#forget([promptId])
     this.#unwritten.set(promptId, entry)
     this.#writer.write(() => {
       this.#unwritten.delete(promptId)
@@ -70,6 +75,18 @@ export class History {
       if (reports.reports.length + reports.warnings.length > 0)
         this.#statements.report.run(promptId, stringifyExact(reports.reports.map(summaryOf)), stringifyExact(reports))
     })
+  }
+
+  /** Who remembers something of entries hears which of them change or go; null means all. */
+  onForget(listener: (promptIds: readonly string[] | null) => void): void {
+    this.#forget = listener
+  }
+
+  /** Ids of all prompts, oldest first. */
+  ids(): string[] {
+    this.#writer.flush()
+    const rows = this.#database.prepare('SELECT prompt_id FROM history ORDER BY place').all() as { prompt_id: string }[]
+    return rows.map((row) => row.prompt_id)
   }
 
   get(promptId: string): HistoryEntry | null {
@@ -121,12 +138,14 @@ export class History {
 
   remove(promptIds: readonly string[]): void {
     if (promptIds.length === 0) return
+    this.#forget(promptIds)
     this.#writer.flush()
     const statement = this.#database.prepare('DELETE FROM history WHERE prompt_id = ?')
     this.#database.transaction(() => promptIds.forEach((id) => statement.run(id)))()
   }
 
   clear(): void {
+    this.#forget(null)
     this.#writer.flush()
     this.#database.prepare('DELETE FROM history').run()
   }

@@ -62,6 +62,10 @@ function diffusersFolders(root: string): { name: string; path: string }[] {
   })
 }
 
+/** Absolute paths of the directories that a folder of models is made of. */
+export const modelFolderDirs = (modelDirs: readonly string[], folder: string): string[] =>
+  modelDirs.flatMap((dir) => (MODEL_FOLDERS[folder] ?? []).map((part) => join(resolve(dir), part)))
+
 export interface ModelFile {
   readonly name: string
   /** Absolute path of the file, or of the folder in diffusers layout. */

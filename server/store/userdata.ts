@@ -1,7 +1,7 @@
 /** The user's own files, such as saved workflows, below one folder. */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { existingFile, folderInside, inside, NotFoundError, readPlain } from './confine.ts'
 import { filesBelow } from './model-folders.ts'
 import { UNFINISHED, writeWhole } from './write.ts'
@@ -19,6 +19,20 @@ export class ExistsError extends Error {
   override readonly name = 'ExistsError'
 }
 
+/** Something by that name, but no folder. */
+export class NotFolderError extends Error {
+  override readonly name = 'NotFolderError'
+}
+
+/** A file or folder of a listing; `path` from the user's root, size in bytes, `modified` in seconds. */
+export interface TreeEntry {
+  readonly name: string
+  readonly path: string
+  readonly type: 'file' | 'directory'
+  readonly size?: number
+  readonly modified?: number
+}
+
 export class UserData {
   readonly #root: string
 
@@ -34,6 +48,32 @@ export class UserData {
     if (recurse) return filesBelow(path, () => true)
     const entries = await readdir(path, { withFileTypes: true })
     return entries.filter((entry) => entry.isFile() && !entry.name.startsWith(UNFINISHED)).map(({ name }) => name)
+  }
+
+  /** Everything below `dir`, folders first, then by name without case. */
+  async tree(dir: string): Promise<TreeEntry[]> {
+    const name = dir.replace(/^\/+|\/+$/g, '')
+    const path = name === '' ? this.#root : inside(this.#root, name)
+    const found = await stat(path).catch(() => null)
+    if (!found) {
+      if (name === '') return []
+      throw new NotFoundError(`there is no folder '${dir}'`)
+    }
+    if (!found.isDirectory()) throw new NotFolderError(`'${dir}' is not a folder`)
+    await folderInside(this.#root, path)
+    const entries = await readdir(path, { recursive: true, withFileTypes: true })
+    const kept = entries.filter((one) => (one.isFile() || one.isDirectory()) && !one.name.startsWith(UNFINISHED))
+    const listed = await Promise.all(
+      kept.map(async (one): Promise<TreeEntry> => {
+        const full = join(one.parentPath, one.name)
+        const shown = { name: one.name, path: relative(this.#root, full).replaceAll('\\', '/') }
+        if (one.isDirectory()) return { ...shown, type: 'directory' }
+        const { size, mtimeMs } = await stat(full)
+        return { ...shown, type: 'file', size, modified: mtimeMs / 1000 }
+      }),
+    )
+    const key = ({ type, path: full }: TreeEntry) => `${type === 'directory' ? 0 : 1}${full.toLowerCase()}`
+    return listed.sort((a, b) => (key(a) < key(b) ? -1 : 1))
   }
 
   async facts(name: string, shown = name): Promise<FileFacts> {
