@@ -27,7 +27,7 @@ export const hunyuanText = textNeeds({
   assemble: (encoders) => ({
     async encode(text, onWarning) {
       const pooled = await encoders.clip.pooled(text, onWarning)
-      const reading = { before: BEFORE, after: AFTER, layersFromEnd: [2], limit: LIMIT }
+      const reading = { before: BEFORE, keepsBefore: false, after: AFTER, layersFromEnd: [2], limit: LIMIT }
       const [tokens] = await encoders.llama.states(text, reading, onWarning)
       return { tokens: tokens!, pooled, extras: {} }
     },

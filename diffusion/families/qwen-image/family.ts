@@ -6,6 +6,7 @@ import { flow } from '../parametrisation.ts'
 import { fitsOf } from '../shared/fits.ts'
 import { inferQwenConfig, parseQwenConfig, QWEN_SIGN } from './config.ts'
 import { qwenPlace, qwenShapes } from './keys.ts'
+import { qwenText } from './text.ts'
 import { qwenTransformer } from './transformer.ts'
 
 /** ComfyUI's shift; the published schedule depends on the picture's size. */
@@ -17,6 +18,7 @@ const TEMPORAL_FACTOR = 4
 export default {
   name: 'qwen-image',
   pipelines: ['QwenImagePipeline'],
+  text: qwenText,
   fits: (weights: Weights, json: Json | null) =>
     fitsOf(
       {

@@ -1,7 +1,9 @@
 /** CLIP's tokenizer from the two files that older repositories carry instead of a tokenizer.json. */
 import type { Json } from '../family.ts'
 
-const [START, END] = ['<|startoftext|>', '<|endoftext|>']
+/** The word that CLIP's texts begin with. */
+export const CLIP_START = '<|startoftext|>'
+const END = '<|endoftext|>'
 /** How CLIP cuts a text into words before it merges bytes (OpenAI's simple_tokenizer). */
 const WORDS = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"
 
@@ -20,7 +22,7 @@ export function clipTokenizerJson(vocab: Json, merges: string): Json {
   const lines = merges.split('\n').filter((line) => line !== '' && !line.startsWith('#version'))
   return {
     version: '1.0',
-    added_tokens: [special(START, vocab[START]), special(END, vocab[END])],
+    added_tokens: [special(CLIP_START, vocab[CLIP_START]), special(END, vocab[END])],
     normalizer: {
       type: 'Sequence',
       normalizers: [
@@ -39,7 +41,7 @@ export function clipTokenizerJson(vocab: Json, merges: string): Json {
     post_processor: {
       type: 'RobertaProcessing',
       sep: [END, vocab[END]],
-      cls: [START, vocab[START]],
+      cls: [CLIP_START, vocab[CLIP_START]],
       trim_offsets: false,
       add_prefix_space: false,
     },

@@ -9,8 +9,10 @@ import type { TextTokenizer } from './tokenizer.ts'
 
 /** What stands around a text, and which states are wanted. */
 export interface Reading {
-  /** Before the text; its tokens are not among the result's. */
+  /** Before the text. */
   readonly before: string
+  /** Whether the tokens of `before` are among the result's. */
+  readonly keepsBefore: boolean
   readonly after: string
   /** Numbers of layers after which states are taken, counted from the end: 0 is the normed state after the last, 2 that of two layers earlier. */
   readonly layersFromEnd: readonly number[]
@@ -53,8 +55,9 @@ export class DecoderEncoder {
       throw new Error(
         `${this.#name}: has ${layers} layers, too few for states ${Math.max(...reading.layersFromEnd)} before its end`,
       )
-    const start = this.#tokenizer.bare(reading.before, Infinity).length
-    const ids = this.#tokenizer.bare(reading.before + text + reading.after, start + reading.limit, onWarning)
+    const template = this.#tokenizer.bare(reading.before, Infinity).length
+    const start = reading.keepsBefore ? 0 : template
+    const ids = this.#tokenizer.bare(reading.before + text + reading.after, template + reading.limit, onWarning)
     const mask = tensor(new Float32Array(ids.length).fill(1), [1, ids.length])
     const feeds = {
       ids: { data: BigInt64Array.from(ids, BigInt), shape: [1, ids.length] },

@@ -23,8 +23,12 @@ export interface LlamaConfig {
 const NEVER = -1e30
 
 /** From config.json of one of these `model_type`s; `where` stands in front of the error that lists all faults. */
-export function parseLlamaConfig(json: Json, where: string, modelTypes: readonly string[]): LlamaConfig {
+export function parseLlamaConfig(whole: Json, where: string, modelTypes: readonly string[]): LlamaConfig {
+  // Of a model that also sees, the part that reads.
+  const json = (whole['text_config'] ?? whole) as Json
   const fields = new Fields(json, where)
+  // Newer configurations keep what concerns positions together.
+  const rotary = (json['rope_parameters'] ?? json['rope_scaling'] ?? {}) as Json
   fields.choice('model_type', modelTypes)
   fields.choice('hidden_act', ['silu'], 'silu')
   const [width, heads] = [fields.count('hidden_size', 4096), fields.count('num_attention_heads', 32)]
@@ -34,13 +38,12 @@ export function parseLlamaConfig(json: Json, where: string, modelTypes: readonly
     headSize: fields.count('head_dim', Math.max(1, Math.floor(width / heads))),
     layers: fields.count('num_hidden_layers', 32),
     epsilon: fields.number('rms_norm_eps', 1e-6),
-    theta: fields.number('rope_theta', 10_000),
+    theta: fields.number('rope_theta', Number(rotary['rope_theta'] ?? 10_000)),
   }
   fields.require(heads % config.keyHeads === 0, 'num_attention_heads must be a multiple of num_key_value_heads')
   fields.require(config.headSize % 2 === 0, `head_dim ${config.headSize} must be even`)
   // Of the multimodal ones (mrope) text alone has the same place on every axis, which is the plain form.
-  const scaling = (json['rope_scaling'] ?? {}) as Json
-  const kind = scaling['rope_type'] ?? scaling['type'] ?? 'default'
+  const kind = rotary['rope_type'] ?? rotary['type'] ?? 'default'
   fields.require(
     kind === 'default' || kind === 'mrope',
     `rope_scaling ${JSON.stringify(kind)} is not supported, only the plain form`,

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { readBytes, type StoredTensor } from '../../onnx/weights.ts'
 import type { Json } from '../family.ts'
 import { fileExists, readJson, readJsonIfAny } from '../json.ts'
-import { clipTokenizerJson } from './clip-tokenizer.ts'
+import { byteTokenizerJson } from './byte-tokenizer.ts'
+import { CLIP_START, clipTokenizerJson } from './clip-tokenizer.ts'
 import { sentencePieceJson } from './sentencepiece.ts'
 import { TextTokenizer } from './text-tokenizer.ts'
 
@@ -36,6 +37,12 @@ interface Definition {
 
 const fromSpiece = (bytes: Uint8Array): Definition => ({ json: sentencePieceJson(bytes), config: SPIECE_CONFIG })
 
+/** CLIP's by the word that its texts begin with, else Qwen's. */
+const mergedJson = async (folder: string, vocab: Json, merges: string): Promise<Json> =>
+  CLIP_START in vocab
+    ? clipTokenizerJson(vocab, merges)
+    : byteTokenizerJson(vocab, merges, await readJsonIfAny(join(folder, 'tokenizer_config.json')))
+
 /** The definition in `folder`, or null when it has none. */
 async function readDefinition(folder: string): Promise<Definition | null> {
   const whole = await readJsonIfAny(join(folder, 'tokenizer.json'))
@@ -46,7 +53,7 @@ async function readDefinition(folder: string): Promise<Definition | null> {
     string,
   ]
   if ((await fileExists(merges)) && (await fileExists(vocab)))
-    return { json: clipTokenizerJson(await readJson(vocab), await readFile(merges, 'utf8')), config: {} }
+    return { json: await mergedJson(folder, await readJson(vocab), await readFile(merges, 'utf8')), config: {} }
   return (await fileExists(spiece)) ? fromSpiece(await readFile(spiece)) : null
 }
 

@@ -6,6 +6,7 @@ import { flow } from '../parametrisation.ts'
 import { fitsOf } from '../shared/fits.ts'
 import { inferZImageConfig, parseZImageConfig, Z_IMAGE_SIGNS } from './config.ts'
 import { zImagePlace, zImageShapes } from './keys.ts'
+import { zImageText } from './text.ts'
 import { zImageTransformer } from './transformer.ts'
 
 /** Time shift of Z-Image-Turbo, as ComfyUI and its scheduler_config.json have it. */
@@ -14,6 +15,7 @@ const SHIFT = 3
 export default {
   name: 'z-image',
   pipelines: ['ZImagePipeline'],
+  text: zImageText,
   fits: (weights: Weights, json: Json | null) =>
     fitsOf(
       {
