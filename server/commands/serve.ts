@@ -10,11 +10,14 @@ export interface ServeOptions extends PlaceOptions, CacheOptions {
   readonly port: number
   readonly token?: string
   readonly allowedHost?: readonly string[]
+  readonly webhookSecret?: string
+  readonly webhookAllowPrivate?: boolean
   readonly maxUploadSize: number
   readonly maxQueue: number
   readonly previewSize: number
   readonly grace: number
   readonly disableMetadata?: boolean
+  readonly dev?: boolean
 }
 
 const MIN_TOKEN = 16
@@ -62,6 +65,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     maxUpload: options.maxUploadSize * 1_000_000,
     maxQueue: options.maxQueue,
     cache: cachePolicyOf(options),
+    webhookAllowPrivate: options.webhookAllowPrivate ?? false,
+    ...(options.webhookSecret === undefined ? {} : { webhookSecret: options.webhookSecret }),
+    dev: options.dev === true,
     onNotice: (message) => process.stderr.write(`heddle: ${message}\n`),
   }).catch((error: unknown) => {
     throw explained(error, host, options.port)

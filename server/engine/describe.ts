@@ -39,7 +39,14 @@ export function describeNode(node: RegisteredNode, lists: Lists): ClassInfo {
   }
 }
 
-/** Every class; `lists` is asked at each call, since the choices of files change. */
+/** Every class; `lists` is asked at each call, since the choices of files change. A class that throws is left out. */
 export function describeAll(registry: Registry, lists: Lists): ObjectInfo {
-  return Object.fromEntries([...registry.nodes].map(([type, node]) => [type, describeNode(node, lists)]))
+  const all: Record<string, ClassInfo> = {}
+  for (const [type, node] of registry.nodes)
+    try {
+      all[type] = describeNode(node, lists)
+    } catch (error) {
+      process.stderr.write(`${type} cannot be described: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
+  return all
 }

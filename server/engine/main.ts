@@ -115,5 +115,11 @@ function receive(message: ToEngine): void {
 process.on('message', (messages: readonly ToEngine[]) => messages.forEach(receive))
 // Without its parent nobody could stop it.
 process.on('disconnect', () => process.exit(0))
+// A pack that forgets a promise is no reason to end: whoever waits for it is told by the promise itself.
+process.on('unhandledRejection', (error) =>
+  process.stderr.write(
+    `a promise of a node was rejected: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  ),
+)
 // The parent decides when to end: a Ctrl-C in a terminal reaches both.
 process.on('SIGINT', () => undefined)

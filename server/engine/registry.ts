@@ -65,11 +65,20 @@ function faultOf(node: unknown, file: string, category: string): string | null {
   if (!isRecord(node) || typeof node['type'] !== 'string' || typeof node['run'] !== 'function')
     return 'its default export is no node: write `export default defineNode({ ... })`'
   if (!isRecord(node['inputs']) || !isRecord(node['outputs'])) return 'inputs and outputs must be objects'
+  const wrong = misdeclared(node['inputs'])
+  if (wrong.length > 0) return `these inputs are no declarations of inputs: ${wrong.join(', ')}`
   if (bare(node['type']) !== bare(file))
     return `it defines ${node['type']}, so the file must be named like '${kebab(node['type'])}.ts'`
   if (node['category'] !== category) return `its category is '${String(node['category'])}', its folder '${category}'`
   return null
 }
+
+/** Names of inputs that were not made by the functions of nodes/spec.ts and nodes/ports.ts, or like them. */
+const misdeclared = (inputs: Record<string, unknown>): string[] =>
+  Object.entries(inputs).flatMap(([name, spec]) => {
+    const fits = isRecord(spec) && typeof spec['type'] === 'string' && typeof spec['parse'] === 'function'
+    return fits && typeof spec['options'] === 'function' ? [] : [name]
+  })
 
 const kebab = (type: string): string =>
   type
@@ -90,9 +99,23 @@ async function nodeFiles(root: string): Promise<{ category: string; path: string
   return files.flat().sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
+/** Milliseconds that loading one file may take. */
+const PATIENCE = 20_000
+
+/** Imports a file; throws when that does not end. */
+async function imported(path: string): Promise<{ default?: unknown }> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`loading did not end in ${PATIENCE / 1000} s`)), PATIENCE)
+  })
+  return Promise.race([import(pathToFileURL(path).href) as Promise<{ default?: unknown }>, late]).finally(() =>
+    clearTimeout(timer),
+  )
+}
+
 async function load(path: string, category: string): Promise<AnyNode | string> {
   try {
-    const module = (await import(pathToFileURL(path).href)) as { default?: unknown }
+    const module = await imported(path)
     return faultOf(module.default, basename(path).replace(/\.[a-z]+$/, ''), category) ?? (module.default as AnyNode)
   } catch (error) {
     return `it cannot be loaded: ${error instanceof Error ? error.message : String(error)}`

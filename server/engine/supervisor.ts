@@ -2,17 +2,10 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { Batcher } from './batcher.ts'
+import type { Pending, Running, SupervisorOptions } from './supervision.ts'
+import { Questions } from './questions.ts'
 import { readMark, type Mark } from './pace.ts'
-import {
-  FromEngine,
-  type EngineEvent,
-  type EngineInit,
-  type ObjectInfo,
-  type Outcome,
-  type RunJob,
-  type ToEngine,
-  type Validation,
-} from './protocol.ts'
+import { FromEngine, type ObjectInfo, type Outcome, type RunJob, type ToEngine, type Validation } from './protocol.ts'
 
 /** The engine process ended while it was needed. */
 export class EngineDiedError extends Error {
@@ -22,28 +15,6 @@ export class EngineDiedError extends Error {
 /** The job did not start: its engine ended over another one, or it was asked back. */
 export class NotStartedError extends Error {
   override readonly name = 'NotStartedError'
-}
-
-export interface SupervisorOptions {
-  readonly init: EngineInit
-  /** Milliseconds a cancelled job has to stop by itself before its engine is killed. */
-  readonly grace: number
-  readonly onEvents: (promptId: string, events: readonly EngineEvent[]) => void
-  /** A job has ended, before its promise resolves and before any event of the next. */
-  readonly onDone?: (promptId: string, outcome: Outcome) => void
-  /** A sentence for the log: problems with nodes, deaths and restarts. */
-  readonly onNotice: (message: string) => void
-}
-
-interface Pending<T> {
-  readonly resolve: (value: T) => void
-  readonly reject: (error: Error) => void
-}
-interface Running extends Pending<Outcome> {
-  readonly job: RunJob
-  /** False while the engine is still starting. */
-  sent: boolean
-  cancelled: NodeJS.Timeout | null
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
@@ -66,16 +37,18 @@ export class Supervisor {
   #child: ChildProcess | null = null
   #ready: Promise<ChildProcess>
   #announce: Pending<ChildProcess> | null = null
-  #questions = new Map<number, Pending<unknown>>()
+  readonly #questions = new Questions()
   /** Jobs that were handed over, in the order they run. */
   readonly #line = new Map<string, Running>()
-  #nextId = 1
   #failedStarts = 0
   /** Whether the engine of this moment has said that it is ready. */
   #up = false
   #stopping = false
   #stderr = ''
   #mark: Mark | null = null
+  #problems: readonly string[] = []
+  /** True from the wish for a new engine until there is one. */
+  #renewal = false
   #channel: Batcher<ToEngine> | null = null
 
   constructor(options: SupervisorOptions) {
@@ -140,6 +113,18 @@ export class Supervisor {
     return this.#mark?.promptId === promptId ? this.#mark.nodeId : null
   }
 
+  /** Starts a new engine, with the node files of today, as soon as no job is at work. */
+  renew(): void {
+    this.#renewal = true
+    if (this.#line.size > 0 || !this.#child) return
+    this.#send(this.#child, { kind: 'stop' })
+  }
+
+  /** Why node files were left out when the engine started. */
+  get problems(): readonly string[] {
+    return this.#problems
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid
   }
@@ -196,16 +181,14 @@ export class Supervisor {
       case 'ready':
         this.#failedStarts = 0
         this.#up = true
+        this.#problems = message.problems
+        this.#options.onReady?.()
         for (const problem of message.problems) this.#options.onNotice(problem)
         this.#announce?.resolve(child)
         return
-      case 'answer': {
-        const question = this.#questions.get(message.id)
-        this.#questions.delete(message.id)
-        if (message.error === undefined) question?.resolve(message.value)
-        else question?.reject(new Error(message.error))
+      case 'answer':
+        this.#questions.answer(message.id, message.value, message.error)
         return
-      }
       case 'recalled':
         for (const promptId of message.promptIds) {
           const running = this.#line.get(promptId)
@@ -230,6 +213,7 @@ export class Supervisor {
     if (running.cancelled) clearTimeout(running.cancelled)
     this.#options.onDone?.(promptId, outcome)
     running.resolve(outcome)
+    if (this.#renewal) this.renew()
   }
 
   #died(child: ChildProcess, how: string): void {
@@ -241,8 +225,7 @@ export class Supervisor {
     const error = new EngineDiedError(`the engine process ended (${how})${last === '' ? '' : `: ${last}`}`)
     this.#up = false
     this.#endAll(error)
-    for (const question of this.#questions.values()) question.reject(error)
-    this.#questions.clear()
+    this.#questions.failAll(error)
     if (this.#stopping) return this.#announce?.reject(error)
     this.#restart(error)
   }
@@ -265,7 +248,10 @@ export class Supervisor {
   /** A new engine at once; if it does not even start, later and later, and those who wait are told. */
   #restart(error: EngineDiedError): void {
     const waiting = this.#announce
-    this.#options.onNotice(`${error.message}; starting a new one`)
+    this.#options.onNotice(
+      this.#renewal ? 'node files have changed: a new engine starts' : `${error.message}; starting a new one`,
+    )
+    this.#renewal = false
     const delay = this.#failedStarts === 0 ? 0 : Math.min(MAX_BACKOFF, 250 * 2 ** this.#failedStarts)
     this.#failedStarts++
     waiting?.reject(error)
@@ -282,18 +268,11 @@ export class Supervisor {
   async #ask(make: (id: number) => ToEngine): Promise<unknown> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#askOnce(await this.#ready, make)
+        const child = await this.#ready
+        return await this.#questions.ask((id) => this.#send(child, make(id)))
       } catch (error) {
         if (!(error instanceof EngineDiedError) || this.#stopping || attempt === MAX_ASKED) throw error
       }
     }
-  }
-
-  #askOnce(child: ChildProcess, make: (id: number) => ToEngine): Promise<unknown> {
-    const id = this.#nextId++
-    return new Promise((resolve, reject) => {
-      this.#questions.set(id, { resolve, reject })
-      this.#send(child, make(id))
-    })
   }
 }
