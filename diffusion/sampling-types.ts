@@ -17,7 +17,7 @@ export interface Medium {
    */
   readonly ceiling: number
   /** Fresh unit noise shaped like the latent: the draws of a run, in order, are its seed's. */
-  noise(): Tensor
+  readonly noise: () => Tensor
 }
 
 /** A sampler: integrates from sigmas[0] to the last; knows neither models nor caches. */

@@ -1,7 +1,11 @@
 /** Sampling runs: where they start and end, what they refuse, and what their report says. */
 import { describe, expect, it } from 'vitest'
 import { configure, type CacheConfiguration } from '../../diffusion/caching/contract.ts'
-import { normalNoise } from '../../diffusion/random.ts'
+import { discrete, flow, LINEAR_BETAS } from '../../diffusion/families/parametrisation.ts'
+import { mediumOf } from '../../diffusion/medium.ts'
+import { noiseLevels } from '../../diffusion/noise-levels.ts'
+import { predictionOf } from '../../diffusion/prediction.ts'
+import { NormalGenerator, normalNoise } from '../../diffusion/random.ts'
 import { samplers } from '../../diffusion/registry.ts'
 import type { Sampler } from '../../diffusion/sampling-types.ts'
 import { axpy, tensor, zeros, type Tensor } from '../../diffusion/tensor.ts'
@@ -48,6 +52,30 @@ describe('start and end', () => {
     const { samples, report } = await runFake({ latent, transformer, denoise: 0 })
     expect(samples).toBe(latent)
     expect([report.rows, transformer.runs]).toEqual([[], []])
+  })
+})
+
+describe('noise', () => {
+  const betas = discrete('epsilon', LINEAR_BETAS)
+
+  it('of a model over betas has the variance of its input at the top of the range, and below it that of the level', () => {
+    const [clean, noise] = [normalNoise(1n, shape), normalNoise(2n, shape)]
+    const prediction = predictionOf(betas)
+    const top = noiseLevels(betas).table.at(-1)!
+    prediction
+      .begun(clean, noise, top)
+      .data.forEach((value, i) =>
+        expect(value).toBeCloseTo(clean.data[i]! + Math.sqrt(1 + top ** 2) * noise.data[i]!, 3),
+      )
+    expect(prediction.begun(clean, noise, 3).data).toEqual(prediction.noised(clean, noise, 3).data)
+  })
+
+  it('that a sampler adds is that of the next seed, and needs none to be there', () => {
+    const { noise, kind, ceiling } = mediumOf(flow(3), 41n, shape)
+    const generator = new NormalGenerator(42n)
+    expect([noise().data, noise().data]).toEqual([generator.draw(shape).data, generator.draw(shape).data])
+    expect([kind, ceiling]).toEqual(['flow', expect.closeTo((3 * 0.9999) / (1 + 2 * 0.9999), 12)])
+    expect(mediumOf(betas, 2n ** 64n - 1n, shape).noise().data).toEqual(normalNoise(0n, shape).data)
   })
 })
 

@@ -172,6 +172,28 @@ describe('steps written out', () => {
   })
 })
 
+describe('uni_pc', () => {
+  it('holds a clean latent that is a parabola in lambda exactly, once it has a past', async () => {
+    const sigmas = [5, 3.1, 2, 1.6, 0.9, 0.5]
+    const lambda = (sigma: number) => -Math.log(sigma)
+    const clean = (sigma: number) => lambda(sigma) ** 2
+    const end = await samplers.get('uni_pc')!.sample(
+      ({ data, shape }, sigma) => Promise.resolve({ data: data.map(() => clean(sigma)), shape }),
+      tensor(Float32Array.of(2), [1]),
+      sigmas,
+      () => undefined,
+      evenMedium('exploding', [1]),
+    )
+    // The first step is corrected by half of the change; x / sigma then grows by the integral of e^lambda lambda^2.
+    const integral = (sigma: number) => (clean(sigma) - 2 * lambda(sigma) + 2) / sigma
+    const [from, to] = [sigmas[0]!, sigmas[1]!]
+    const h = lambda(to) - lambda(from)
+    const first = (to / from) * 2 + (1 - to / from) * clean(from) + (h / 2) * (clean(to) - clean(from))
+    const last = sigmas.at(-1)!
+    expect(end.data[0]).toBeCloseTo(last * (first / to + integral(last) - integral(to)), 4)
+  })
+})
+
 describe.each([...samplers.keys()])('%s', (name) => {
   const sampler = samplers.get(name)!
   const levels = fc
