@@ -3,6 +3,7 @@ import { tensor, zeros, type Tensor } from '../../tensor.ts'
 import type { Conditioning, Rows } from '../contract.ts'
 import { PartedTransformer, pick } from '../shared/parted.ts'
 import { sinusoids } from '../shared/sinusoids.ts'
+import { besideFaults, besideRow, isJoined, joinChannels } from './beside.ts'
 import type { UnetConfig } from './config.ts'
 import { unetFlops } from './flops.ts'
 import { addedGraph, blocksGraph, embedGraph, headGraph } from './graphs.ts'
@@ -16,9 +17,11 @@ function assertFits(name: string, c: UnetConfig, conditioning: Conditioning, sha
   if (tokens.shape.length !== 3 || tokens.shape[2] !== c.textWidth)
     faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
   const [channels, height = 0, width = 0] = shape
+  const fits = channels === c.channels || isJoined(c, shape)
   const least = 2 ** (c.levels.length - 1)
-  if (shape.length !== 3 || channels !== c.channels || height < least || width < least)
+  if (shape.length !== 3 || !fits || height < least || width < least)
     faults.push(`the latent is [${shape.join(', ')}], expected [${c.channels}, H, W] with sides of ${least} or more`)
+  if (isJoined(c, shape)) faults.push(...besideFaults(c, conditioning, shape))
   if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)
 }
 
@@ -64,7 +67,7 @@ export function unetTransformer(parts: UnetParts, name: string): PartedTransform
       at: (cut) => Array.from({ length: skipsAt(chain, cut) }, (_, i) => skipName(i)),
       // What stands before a unit on the way down is its skip tensor; the first two levels of tokens have the latent's sides.
       stand: (cut, rows) =>
-        cut === 1 && rows['image'] && rows[skipName(0)]
+        cut === 1 && !rows[skipName(1)] && rows['image'] && rows[skipName(0)]
           ? { [skipName(1)]: cellsOf(rows['image'], rows[skipName(0)]!.shape.slice(2)) }
           : {},
     },
@@ -73,7 +76,9 @@ export function unetTransformer(parts: UnetParts, name: string): PartedTransform
       graph: () => embedGraph(parts),
       feeds(rows) {
         const { latent, timestep } = pick(rows, ['latent', 'timestep'])
-        return { latent, features: sinusoids(timestep.data, timed), ...pick(rows, further) }
+        const { beside } = rows
+        const whole = beside ? joinChannels(latent, beside) : latent
+        return { latent: whole, features: sinusoids(timestep.data, timed), ...pick(rows, further) }
       },
     },
     blocks: (from, to) => blocksGraph(parts, chain, from, to),
@@ -96,6 +101,7 @@ export function unetTransformer(parts: UnetParts, name: string): PartedTransform
       const [, high = 0, wide = 0] = latentShape
       const rows: Rows = {
         context: tokens,
+        ...(isJoined(c, latentShape) ? { beside: besideRow(c, conditioning, latentShape) } : {}),
         ...(c.guidanceWidth === null ? {} : { guidance: guidanceRow(conditioning, c.guidanceWidth) }),
       }
       const feeds = c.sizes && pooled ? { pooled, sizes: sizeFeatures(c, conditioning, latentShape) } : {}

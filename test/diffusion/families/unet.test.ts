@@ -163,6 +163,38 @@ describe('the sizes that SDXL is told', () => {
   })
 })
 
+describe('models for inpainting', () => {
+  it('take mask and masked latent beside the noisy one, or blank ones', async () => {
+    const file = join(base, 'inpainting.safetensors')
+    const tensors = await readTensors(join(fixtures, 'unet-sd15-a', WEIGHTS))
+    const first = tensor(
+      normalNoise(8n, [16, 9, 3, 3]).data.map((value) => value / 9),
+      [16, 9, 3, 3],
+    )
+    await write(file, { ...tensors, 'conv_in.weight': first })
+    const json = { ...(await configOf('unet-sd15-a')), in_channels: 9 }
+    const { transformer, latentChannels } = unet
+      .fits(await openWeights(file), json)
+      .find(({ share }) => share === 1)!
+      .open()
+    expect(latentChannels).toBe(4)
+    const embed = async (latent: Tensor, conditioning: Conditioning): Promise<Tensor> => {
+      const { rows, shared } = await transformer.prepare(conditioning, latent.shape.slice(1))
+      const told = { ...rows, latent, timestep: tensor(Float32Array.of(5), [1]) }
+      return (await transformer.run({ kind: 'embed' }, told, shared))['image']!
+    }
+    const nine = normalNoise(4n, [1, 9, 4, 6])
+    const part = (from: number, to: number) => tensor(nine.data.slice(24 * from, 24 * to), [1, to - from, 4, 6])
+    const beside = { concat_mask: part(4, 5), concat_latent_image: part(5, 9) }
+    expect(await embed(part(0, 4), { ...sd15(), tensors: beside })).toEqual(await embed(nine, sd15()))
+    expect(await embed(part(0, 4), sd15())).not.toEqual(await embed(nine, sd15()))
+    await expect(embed(part(0, 4), { ...sd15(), tensors: { concat_mask: part(0, 2) } })).rejects.toThrow(
+      /concat_mask is \[1, 2, 4, 6\], expected \[1, 1, 4, 6\]/,
+    )
+    await transformer.release()
+  })
+})
+
 describe('what it refuses', () => {
   it('text of another width and latents that cannot be halved, in one answer', async () => {
     await expect(
