@@ -1,4 +1,4 @@
-/** Joint blocks whose modules are run or answered from outside, by one session whatever the plan: weights are held once. */
+/** Blocks whose modules are run or answered from outside, by one session whatever the plan: weights are held once. */
 import { MASS, moduleKey, type ModuleKey } from '../../caching/contract.ts'
 import type { Graph, Value } from '../../onnx/graph.ts'
 import type { Feed, Session } from '../../onnx/session.ts'
@@ -27,7 +27,7 @@ export const rowNames = (key: ModuleKey) => ({ image: `${key}.image`, text: `${k
  * whether it is emitted, and whether what its tokens receive of attention is. A branch that is not taken computes nothing. Given outputs are inputs '<key>.image' [B, T, width] and
  * '<key>.text', tokens to refresh '<key>.tokens' (int64, places in the flattened batch); emitted outputs have the names of the first two.
  */
-export function moduleRoutes(g: Graph, lengths: Value, range: Range, { width, heads }: Sizes): Route {
+export function moduleRoutes(g: Graph, lengths: Value, range: Range, { width, heads, imageOnly }: Sizes): Route {
   const modes = g.input('modes', [MODES * keysOf(range).length], 'i64')
   const places = new Map(keysOf(range).map((key, i) => [key, MODES * i]))
   const told = (place: number, value: number): Value =>
@@ -35,8 +35,11 @@ export function moduleRoutes(g: Graph, lengths: Value, range: Range, { width, he
 
   const givenTo = ({ key, joined }: Site): (() => readonly Value[]) => {
     const names = rowNames(key)
-    const [image, text] = [names.image, names.text].map((name) => g.input(name, [`batch of ${key}`, name, width]))
-    return () => (joined ? [g.op('Concat', [text!, image!], { axis: 1 })] : [image!, text!])
+    const input = (name: string): Value => g.input(name, [`batch of ${key}`, name, width])
+    const image = input(names.image)
+    if (imageOnly) return () => [image]
+    const text = input(names.text)
+    return () => (joined ? [g.op('Concat', [text, image], { axis: 1 })] : [image, text])
   }
 
   const emit = ({ key, joined }: Site, place: number, output: readonly Value[]): void => {
@@ -46,9 +49,10 @@ export function moduleRoutes(g: Graph, lengths: Value, range: Range, { width, he
       const [text, image] = g.ops('Split', [output[0]!, lengths], { axis: 1 }, 2) as [Value, Value]
       return [image, text]
     }
-    const emitted = g.branch(told(place + 1, 1), apart, () => [nothing, nothing])
     const { image, text } = rowNames(key)
-    for (const [i, name] of [image, text].entries()) g.output(name, emitted[i]!, ['B', name, width])
+    const names = imageOnly ? [image] : [image, text]
+    const emitted = g.branch(told(place + 1, 1), apart, () => names.map(() => nothing))
+    for (const [i, name] of names.entries()) g.output(name, emitted[i]!, ['B', name, width])
   }
 
   return (site) => {
@@ -58,7 +62,7 @@ export function moduleRoutes(g: Graph, lengths: Value, range: Range, { width, he
     const tokens = refresh ? g.input(rowNames(site.key).tokens, [rowNames(site.key).tokens], 'i64') : null
     const otherwise =
       refresh && tokens ? () => g.branch(told(place, REFRESHED), () => refresh(given(), tokens), given) : given
-    if (!site.key.startsWith('attn')) {
+    if (imageOnly || !site.key.startsWith('attn')) {
       const output = g.branch(told(place, RUN), () => run(), otherwise)
       emit(site, place, output)
       return output
@@ -117,7 +121,7 @@ const emittedIn = (wanted: readonly string[], range: Range): readonly string[] =
 export function moduleSession(
   session: Session,
   range: Range,
-  { width, doubleBlocks }: Sizes,
+  { width, doubleBlocks, imageOnly }: Sizes,
   always: readonly string[],
 ): Session {
   const keys = keysOf(range)
@@ -127,9 +131,9 @@ export function moduleSession(
     ...(session.weightBytes === undefined ? {} : { weightBytes: session.weightBytes }),
     release: () => session.release(),
     async run(feeds, wanted = []) {
-      const { image, text } = feeds as Readonly<Record<string, Tensor>>
-      const [images, texts] = [image!.shape[1] ?? 0, text!.shape[1] ?? 0]
-      const emitted = emittedIn(wanted, range)
+      const { image, text } = feeds as Readonly<Partial<Record<string, Tensor>>>
+      const [images, texts] = [image!.shape[1] ?? 0, text?.shape[1] ?? 0]
+      const emitted = emittedIn(wanted, range).filter((name) => !imageOnly || name.endsWith('.image'))
       const modes = new BigInt64Array(MODES * keys.length)
       const more: Record<string, Feed> = { modes: { data: modes, shape: [modes.length] } }
       for (const [i, key] of keys.entries()) {
@@ -140,13 +144,13 @@ export function moduleSession(
         const mass = rowNames(moduleKey(MASS, Number(key.split('.')[1]))).image
         modes[MODES * i + 2] = BigInt(emitted.includes(mass) ? 1 : 0)
         more[names.image] = feeds[names.image] ?? absent
-        more[names.text] = feeds[names.text] ?? absent
+        if (!imageOnly) more[names.text] = feeds[names.text] ?? absent
         if (!key.startsWith('mlp')) continue
         const joined = Number(key.split('.')[1]) >= doubleBlocks
         more[names.tokens] = tokens ? flatPlaces(tokens, joined ? texts : 0, images + (joined ? texts : 0)) : none
       }
       const fixed = Object.fromEntries([...always].map((name) => [name, feeds[name]!]))
-      return session.run({ ...fixed, ...more }, ['image', 'text', ...emitted])
+      return session.run({ ...fixed, ...more }, [...(imageOnly ? ['image'] : ['image', 'text']), ...emitted])
     },
   }
 }
@@ -157,6 +161,8 @@ export interface Sizes {
   readonly heads: number
   /** Blocks before the first whose tokens are joined. */
   readonly doubleBlocks: number
+  /** Where blocks pass image tokens alone: modules have no text, and what tokens receive of attention is not to be seen. */
+  readonly imageOnly?: true
 }
 
 /** Names of the rows that a shape's emitted outputs come back under. */
@@ -167,7 +173,7 @@ export const emittedRows = ({ emitted }: Pick<ModuleShape, 'emitted'>): readonly
 export function givenRows({ given, refreshed }: ModuleShape, rows: Rows): Rows {
   const names = given.flatMap((key) => {
     const { image, text, tokens } = rowNames(key)
-    return [image, text, ...(refreshed[key] === undefined ? [] : [tokens])]
+    return [image, ...('text' in rows ? [text] : []), ...(refreshed[key] === undefined ? [] : [tokens])]
   })
   const missing = names.filter((name) => !rows[name])
   if (missing.length > 0) throw new Error(`rows without ${missing.join(', ')}`)

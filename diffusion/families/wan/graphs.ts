@@ -1,8 +1,11 @@
 /** A WAN transformer as graphs: text and picture, embed, any range of blocks, the modulated input, head (Wan team 2025, figure 9). */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { attention, geluErf, geluTanh, layerNorm, rmsNorm, silu } from '../../onnx/ops.ts'
+import { moduleKey } from '../../caching/contract.ts'
 import { apply, at, embedMlp, gated, modulated, pieces, type NamedWeights } from '../shared/layers.ts'
+import type { BlocksStyle, Range } from '../shared/module-blocks.ts'
 import { forBatch } from '../shared/rotary.ts'
+import { refreshed, type Route } from '../shared/sites.ts'
 import { patchTokens } from '../shared/volumes.ts'
 import type { WanConfig } from './config.ts'
 
@@ -68,6 +71,7 @@ export function embedGraph({ config: c, weights }: WanParts): Model {
 }
 
 interface Builder extends WanParts {
+  readonly route: Route
   readonly g: Graph
   readonly mods: Value
   readonly context: Value
@@ -121,20 +125,37 @@ function blockModulation(g: Graph, { weights, config }: WanParts, block: string,
 }
 
 function wanBlock(b: Builder, index: number, x: Value): Value {
-  const { g, weights, config } = b
+  const { g, weights, config, route } = b
   const block = `blocks.${index}`
   const mods = blockModulation(g, b, block, b.mods)
   const modulatedAt = (value: Value, place: number): Value =>
     modulated(g, value, config.width, { shift: mods[place]!, scale: mods[place + 1]! }, config.epsilon)
-  const image = gated(g, x, mods[2]!, selfAttention(b, `${block}.attn1`, modulatedAt(x, 0)))
+  const [seen] = route({
+    key: moduleKey('attn', index),
+    joined: false,
+    run: () => [selfAttention(b, `${block}.attn1`, modulatedAt(x, 0))],
+  }) as [Value]
+  const image = gated(g, x, mods[2]!, seen)
   const own = config.crossNorm ? normed(g, weights, `${block}.norm2`, image, config.epsilon) : image
   const crossed = g.op('Add', [image, crossAttention(b, `${block}.attn2`, own)])
-  const inner = geluTanh(g, apply(g, weights, `${block}.ffn.net.0.proj`, modulatedAt(crossed, 3)))
-  return gated(g, crossed, mods[5]!, apply(g, weights, `${block}.ffn.net.2`, inner))
+  const feedForward = (value: Value): Value =>
+    apply(
+      g,
+      weights,
+      `${block}.ffn.net.2`,
+      geluTanh(g, apply(g, weights, `${block}.ffn.net.0.proj`, modulatedAt(value, 3))),
+    )
+  const [change] = route({
+    key: moduleKey('mlp', index),
+    joined: false,
+    run: () => [feedForward(crossed)],
+    refresh: ([output], tokens) => [refreshed(g, config.width, output!, crossed, tokens, feedForward)],
+  }) as [Value]
+  return gated(g, crossed, mods[5]!, change)
 }
 
-/** Blocks [from, to): image, MODS, context [B, L, width], vision [B, N, width] where the model sees a picture, cos, sin -> image. */
-export function blocksGraph(parts: WanParts, from: number, to: number): Model {
+/** Blocks [from, to): image, MODS, context [B, L, width], vision [B, N, width] where the model sees a picture, cos, sin -> image; `style` decides how modules are answered. */
+export function blocksGraph(parts: WanParts, [from, to]: Range, style: BlocksStyle): Model {
   const { width, headSize, vision } = parts.config
   const g = new Graph()
   let image = g.input('image', ['B', 'T', width])
@@ -144,6 +165,8 @@ export function blocksGraph(parts: WanParts, from: number, to: number): Model {
     mods: g.input(MODS, ['B', 6 * width]),
     context: g.input('context', ['B', 'L', width]),
     vision: vision ? g.input('vision', ['B', 'N', width]) : null,
+    // No text passes through these blocks.
+    route: style.routes(g, g.ints([0, 0])),
   }
   for (let i = from; i < to; i++) image = wanBlock(builder, i, image)
   g.output('image', image, ['B', 'T', width])

@@ -49,7 +49,7 @@ export function wanTransformer(parts: WanParts, name: string): PartedTransformer
       family: 'wan',
       depth: c.blocks,
       cuts: new Set(Array.from({ length: c.blocks + 1 }, (_, i) => i)),
-      modules: new Set(),
+      modules: new Set(['attn', 'mlp']),
       taps: new Set(['modulated', 'temb', MODS]),
     },
     ...{ name, weights, carried: ['image', MODS, ...seen], constants: ['cos', 'sin'] },
@@ -62,7 +62,8 @@ export function wanTransformer(parts: WanParts, name: string): PartedTransformer
         return { latent: latent, ...beside, time: sinusoids(timestep.data, times) }
       },
     },
-    blocks: (from, to) => blocksGraph(parts, from, to),
+    blocks: (from, to, style) => blocksGraph(parts, [from, to], style),
+    modular: { width: c.width, heads: c.heads, doubleBlocks: c.blocks, imageOnly: true },
     head: {
       graph: () => headGraph(parts),
       feeds: (rows, shared) => ({ ...pick(rows, ['image', 'temb']), grid: headShape(shared, c) }),
