@@ -162,6 +162,20 @@ describe('prompts', () => {
     expect((await draw([prompt(text, undefined, 1)])).samples.data).not.toEqual(samples.data)
   })
 
+  it('a token that the mask leaves out is looked at by none', async () => {
+    const { transformer } = opened.model
+    const firstRefined = async (second: bigint): Promise<number[]> => {
+      const changed = tensor(text.data.slice(), text.shape)
+      changed.data.set(normalNoise(second, [1, 32]).data.slice(0, 32), 32)
+      const { rows, shared } = await transformer.prepare(prompt(changed, [1, 0, 1, 1]), [4, 2, 4, 6])
+      const told = { latent: normalNoise(5n, [1, 4, 2, 4, 6]), timestep: tensor(Float32Array.of(500), [1]) }
+      const { text: refined } = await transformer.run({ kind: 'embed' }, { ...rows, ...told }, shared)
+      expect(refined!.shape).toEqual([1, 3, 24])
+      return [...refined!.data.slice(0, 24)]
+    }
+    expect(await firstRefined(11n)).toEqual(await firstRefined(12n))
+  })
+
   it('says all that does not suit the model', async () => {
     const wrong: Conditioning = { ...prompt(normalNoise(1n, [1, 4, 31]), [0, 0, 0, 0]), pooled: null }
     await expect(opened.model.transformer.prepare(wrong, [4, 2, 3, 6])).rejects.toThrow(
