@@ -1,7 +1,7 @@
 /** Puts the parts of a server together: folders, database, engine, queue, routes, websocket. */
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import express from 'express'
 import { WebSocketServer } from 'ws'
@@ -11,11 +11,13 @@ import { Supervisor } from './engine/supervisor.ts'
 import { watchPacks } from './engine/watch.ts'
 import { refusal, type GuardOptions } from './guard/guard.ts'
 import type { Context } from './http/context.ts'
+import { tellWebhook } from './http/jobs.ts'
 import { routes } from './http/router.ts'
 import { answerErrors, client, guard, headers } from './http/web.ts'
 import { DELTAS, Dispatcher } from './queue/dispatcher.ts'
 import { SqliteQueue } from './queue/sqlite.ts'
 import { Jobs } from './jobs/jobs.ts'
+import { secretFrom, Webhooks, webhookOf } from './jobs/webhooks.ts'
 import { Watchers } from './jobs/watchers.ts'
 import { Log } from './log.ts'
 import { Hub } from './socket/hub.ts'
@@ -40,6 +42,10 @@ export interface AppOptions {
   readonly cache: CachePolicy
   /** Watches the node packs, and takes changed files at once. */
   readonly dev: boolean
+  /** Key that signs webhooks; one is made and kept beside the database when none is given. */
+  readonly webhookSecret?: string
+  /** Whether webhooks may call addresses of this machine and network. */
+  readonly webhookAllowPrivate?: boolean
   readonly onNotice: (message: string) => void
 }
 
@@ -152,14 +158,20 @@ export async function startApp(options: AppOptions): Promise<App> {
   })
   const watchers = new Watchers()
   const dispatcher = new Dispatcher({ queue, history, hub, engine, observer: watchers, onNotice })
+  const webhooks = new Webhooks({
+    secret: options.webhookSecret ?? secretFrom(join(dirname(places.database), 'webhook-secret')),
+    allowPrivate: options.webhookAllowPrivate ?? false,
+    onNotice,
+  })
   const jobs = new Jobs({ queue, history, dispatcher, watchers })
+  watchers.onEnd(({ job }) => tellWebhook(job.promptId, webhookOf(job.extraData), jobs, webhooks))
   const context: Context = {
     folders: places.folders,
     modelDirs: places.modelDirs,
     workflows: join(PROGRAM, 'workflows'),
     objectInfo: objectInfoOf(engine),
     settings: new Settings(database),
-    ...{ queue, dispatcher, history, hub, engine, flags, jobs, log },
+    ...{ queue, dispatcher, history, hub, engine, flags, jobs, log, webhooks },
     maxUpload: options.maxUpload,
     maxQueue: options.maxQueue,
   }
@@ -176,6 +188,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     async close() {
       unwatch()
       server.close()
+      webhooks.close()
       hub.close()
       sockets.close()
       await dispatcher.stop(() => engine.stop())

@@ -1,5 +1,6 @@
 /** Request bodies: JSON whatever its Content-Type, with exact integers; and JSON answers. */
 import express, { type Request, type RequestHandler, type Response } from 'express'
+import type { z } from 'zod'
 import { isRecord, parseExact, parseWithFloats, stringifyExact } from '../json.ts'
 
 /** An answer that is no success, thrown by handlers. */
@@ -60,6 +61,14 @@ export function queryText(request: Request, name: string): string | null {
   const value = request.query[name]
   const first: unknown = Array.isArray(value) ? value[0] : value
   return typeof first === 'string' ? first : null
+}
+
+/** A value checked by a schema; throws HttpError 400 that names every fault with its place. */
+export function checked<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const faults = result.error.issues.map(({ path, message }) => `${path.join('.') || 'the value'}: ${message}`)
+  throw new HttpError(400, faults.slice(0, 20).join('; '))
 }
 
 /** The texts in a list that may hold anything. */

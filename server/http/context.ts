@@ -6,6 +6,7 @@ import type { QueuePort } from '../queue/port.ts'
 import type { History } from '../store/history.ts'
 import type { Settings } from '../store/settings.ts'
 import type { Jobs } from '../jobs/jobs.ts'
+import type { Webhooks } from '../jobs/webhooks.ts'
 import type { Log } from '../log.ts'
 import type { Hub } from '../socket/hub.ts'
 
@@ -28,6 +29,7 @@ export interface Context {
   readonly hub: Hub
   readonly jobs: Jobs
   readonly log: Log
+  readonly webhooks: Webhooks
   readonly engine: Supervisor
   /** Definitions of all nodes with today's files; while the engine computes, those of its last answer. */
   readonly objectInfo: () => Promise<ObjectInfo>

@@ -1,6 +1,6 @@
 /** POST and GET /prompt: checks a prompt, queues it, and tells how many are waiting. */
 import { randomUUID } from 'node:crypto'
-import type { Router } from 'express'
+import type { Response, Router } from 'express'
 import type { NodeError, NodeErrors } from '../engine/protocol.ts'
 import { isRecord } from '../json.ts'
 import { DuplicateError } from '../queue/port.ts'
@@ -8,7 +8,7 @@ import { isWorkflow, toPrompt } from '../workflow/convert.ts'
 import { HttpError, objectOf, promptWithFloats, readText, sendJson, texts } from './body.ts'
 import type { Context } from './context.ts'
 
-const MAX_BODY = 32 << 20
+export const MAX_BODY = 32 << 20
 const MAX_ID = 128
 
 /** A refusal with its status and the answer's body. */
@@ -70,7 +70,12 @@ async function promptOf(
   return { prompt: toPrompt(posted, await context.objectInfo()), workflow: posted }
 }
 
-async function queuePrompt(body: Readonly<Record<string, unknown>>, withFloats: () => unknown, context: Context) {
+/** Checks and stores a prompt; throws what `answerRefusal` can answer. */
+export async function queuePrompt(
+  body: Readonly<Record<string, unknown>>,
+  withFloats: () => unknown,
+  context: Context,
+) {
   if (body['prompt'] === undefined)
     throw refused(400, 'no_prompt', 'No prompt provided', 'the body must have the key "prompt"')
   if (context.queue.size() >= context.maxQueue)
@@ -88,6 +93,19 @@ async function queuePrompt(body: Readonly<Record<string, unknown>>, withFloats: 
   return { prompt_id: id, number, node_errors: checked.nodeErrors }
 }
 
+/** Answers a refusal by queuePrompt; throws on what is none. */
+export function answerRefusal(error: unknown, response: Response): void {
+  const refusal =
+    error instanceof DuplicateError
+      ? refused(409, 'duplicate_prompt_id', error.message)
+      : error instanceof HttpError
+        ? refused(error.status, 'invalid_json', error.message)
+        : error
+  if (!(refusal instanceof Refused)) throw error
+  if (refusal.status === 429) response.set('Retry-After', '10')
+  sendJson(response, { error: refusal.error, node_errors: refusal.nodeErrors }, refusal.status)
+}
+
 export function promptRoutes(router: Router, context: Context): void {
   router.get('/prompt', (_request, response) => {
     sendJson(response, { exec_info: { queue_remaining: context.queue.size() } })
@@ -99,15 +117,7 @@ export function promptRoutes(router: Router, context: Context): void {
       sendJson(response, answer)
       context.dispatcher.wake()
     } catch (error) {
-      const refusal =
-        error instanceof DuplicateError
-          ? refused(409, 'duplicate_prompt_id', error.message)
-          : error instanceof HttpError
-            ? refused(error.status, 'invalid_json', error.message)
-            : error
-      if (!(refusal instanceof Refused)) throw error
-      if (refusal.status === 429) response.set('Retry-After', '10')
-      sendJson(response, { error: refusal.error, node_errors: refusal.nodeErrors }, refusal.status)
+      answerRefusal(error, response)
     }
   })
 }

@@ -1,8 +1,20 @@
-/** All routes, by groups; they are served bare and again under /api. */
+/** All routes, by groups, each with its contracts; they are served bare and again under /api. */
 import { Router } from 'express'
+import { comfyJobRoutes } from './comfy-jobs.ts'
 import type { Context } from './context.ts'
+import type { Contract } from './contracts/contract.ts'
+import { fileContracts } from './contracts/files.ts'
+import { historyContracts } from './contracts/history.ts'
+import { jobContracts } from './contracts/jobs.ts'
+import { promptContracts } from './contracts/prompt.ts'
+import { systemContracts } from './contracts/system.ts'
+import { userdataContracts } from './contracts/userdata.ts'
 import { historyRoutes } from './history.ts'
+import { internalRoutes } from './internal.ts'
+import { jobRoutes } from './jobs.ts'
+import { modelRoutes } from './models.ts'
 import { nodeRoutes } from './nodes.ts'
+import { documentContracts, documentRoutes } from './openapi.ts'
 import { promptRoutes } from './prompt.ts'
 import { queueRoutes } from './queue.ts'
 import { reportRoutes } from './reports.ts'
@@ -17,16 +29,32 @@ const GROUPS = [
   queueRoutes,
   historyRoutes,
   reportRoutes,
+  jobRoutes,
+  comfyJobRoutes,
   nodeRoutes,
+  modelRoutes,
   viewRoutes,
   uploadRoutes,
   systemRoutes,
+  internalRoutes,
   userdataRoutes,
   workflowRoutes,
+]
+
+/** What every route takes and answers; examples may be sent in this order. */
+export const CONTRACTS: readonly Contract[] = [
+  ...documentContracts,
+  ...promptContracts,
+  ...jobContracts,
+  ...historyContracts,
+  ...fileContracts,
+  ...userdataContracts,
+  ...systemContracts,
 ]
 
 export function routes(context: Context): Router {
   const router = Router()
   for (const group of GROUPS) group(router, context)
+  documentRoutes(router, CONTRACTS)
   return router
 }
