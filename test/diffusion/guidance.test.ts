@@ -135,6 +135,20 @@ describe('a mask', () => {
     },
   )
 
+  it('shows the model the latent under the noise it would have, whatever the sampler has made of it', async () => {
+    const [transformer, noise] = [fakeTransformer(), normalNoise(8n, shape)]
+    const seen: [number, Tensor][] = []
+    const run = transformer.run.bind(transformer)
+    transformer.run = (part, rows, shared) => {
+      if (part.kind === 'embed') seen.push([rows['sigma']!.data[0]!, rows['latent']!])
+      return run(part, rows, shared)
+    }
+    await runFake({ transformer, latent, noise, mask, samplerName: 'lcm', guidance: 1, steps: 4 })
+    expect(seen).toHaveLength(4)
+    for (const [sigma, { data }] of seen)
+      for (const i of [1, 5]) expect(data[i]).toBeCloseTo(sigma * noise.data[i]! + (1 - sigma) * latent.data[i]!, 5)
+  })
+
   it('of ones changes nothing', async () => {
     const ones = tensor(new Float32Array(8).fill(1), shape)
     expectClose((await runFake({ latent, mask: ones })).samples, (await runFake({ latent })).samples, 5)
