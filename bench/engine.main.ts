@@ -21,8 +21,9 @@ const load = loadavg()[0] ?? 0
 const server = options.url === undefined ? await startServer() : null
 const client = await Load.connect(server?.url ?? options.url ?? '')
 
-async function measured({ measure, ...about }: Case): Promise<EngineResult['rows'][number]> {
-  const values = [...(await measure(client, runs))].sort((a, b) => a - b)
+async function measured(one: Case): Promise<EngineResult['rows'][number]> {
+  const { measure: _, ...about } = one
+  const values = [...(await one.measure(client, runs))].sort((a, b) => a - b)
   const median = values[values.length >> 1] ?? NaN
   const best = (about.unit === 'prompts/s' ? values.at(-1) : values[0]) ?? NaN
   process.stderr.write(`${about.name}: median ${median.toFixed(1)}, best ${best.toFixed(1)} ${about.unit}\n`)

@@ -100,7 +100,7 @@ export interface SubGraph {
   /** The node added under this name. Throws when there is none. */
   named(name: string): AddedNode
   /** What `run` returns: per output a value, or a link to the node that will give it. */
-  give<O extends Readonly<Record<string, unknown>>>(outputs: O, ui?: Shown): Expansion
+  give(outputs: Readonly<Record<string, unknown>>, ui?: Shown): Expansion
 }
 
 /** What `run` returned instead of outputs; made by `SubGraph.give`. */

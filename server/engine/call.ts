@@ -139,8 +139,8 @@ export const after = <T, R>(value: T | Promise<T>, next: (value: T) => R | Promi
 /** Lazy inputs that the node asks for and that have not run yet. Throws InputError for one that nothing could give. */
 export function wantedInputs(site: CallSite): readonly string[] | Promise<readonly string[]> {
   const { registered, node } = site
-  const { needs } = registered.definition
-  if (!needs || !registered.hasLazy) return []
+  const { definition } = registered
+  if (!definition.needs || !registered.hasLazy) return []
   const isMissing = (name: string): boolean => {
     const link = linkOf(node.inputs[name])
     const given = node.inputs[name] !== undefined && !link
@@ -149,7 +149,9 @@ export function wantedInputs(site: CallSite): readonly string[] | Promise<readon
     return true
   }
   const asked = callsOf(site).filter(({ blocked }) => blocked === null)
-  const answers = asked.map(({ values }) => needs(values as never) as readonly string[] | Promise<readonly string[]>)
+  const answers: (readonly string[] | Promise<readonly string[]>)[] = asked.map(
+    ({ values }) => definition.needs?.(values as never) ?? [],
+  )
   const missing = (names: readonly (readonly string[])[]) => [...new Set(names.flat())].filter(isMissing)
   return answers.some((answer) => answer instanceof Promise)
     ? Promise.all(answers).then(missing)

@@ -1,5 +1,5 @@
 /** Graphs that a node returns in place of its outputs: how they are built, and how they join the graph that runs. */
-import { Expansion, type AddedNode, type AddedDefinition, type Shown, type SubGraph } from '../../nodes/define.ts'
+import { Expansion, type AddedNode, type Shown, type SubGraph } from '../../nodes/define.ts'
 import type { Part } from './call.ts'
 import type { LiveGraph } from './graph.ts'
 import type { Registry } from './registry.ts'
@@ -39,8 +39,8 @@ export class GraphDraft implements SubGraph {
     return this.#handle(id, draft)
   }
 
-  give<O extends Readonly<Record<string, unknown>>>(outputs: O, ui?: Shown): Expansion {
-    return new Expansion(this.#drafts as ReadonlyMap<string, AddedDefinition>, outputs, ui)
+  give(outputs: Readonly<Record<string, unknown>>, ui?: Shown): Expansion {
+    return new Expansion(this.#drafts, outputs, ui)
   }
 
   #handle(id: string, draft: Draft): AddedNode {

@@ -97,7 +97,10 @@ export class Supervisor {
   cancel(promptId: string): void {
     const running = this.#line.get(promptId)
     if (!running || running.cancelled) return
-    if (!running.sent || !this.#child) return this.#end(promptId, 'interrupted')
+    if (!running.sent || !this.#child) {
+      this.#end(promptId, 'interrupted')
+      return
+    }
     const child = this.#child
     this.#send(child, { kind: 'cancel', promptId })
     running.cancelled = setTimeout(() => child.kill('SIGKILL'), this.#options.grace)
