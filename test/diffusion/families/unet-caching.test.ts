@@ -121,8 +121,9 @@ describe('DeepCache on a U-Net of eight units', () => {
   })
 })
 
-const node = async (type: string, settings: Settings = {}): Promise<CacheConfiguration> => {
-  const found = (await cachingNodes()).find(({ definition }) => definition.type === type)
+const nodes = await cachingNodes()
+const node = (type: string, settings: Settings = {}): Promise<CacheConfiguration> => {
+  const found = nodes.find(({ definition }) => definition.type === type)
   if (!found) throw new Error(`no node ${type}`)
   return configured(found, settings)
 }
