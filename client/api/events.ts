@@ -69,6 +69,8 @@ export const samplingEnd = z.object({
   seconds: z.number().min(0),
   totalFlops: z.number().min(0).default(0),
   warnings: z.array(z.string()).default([]),
+  /** Bytes. */
+  memory: z.object({ resident: z.number(), weights: z.number(), budget: z.number() }).optional(),
 })
 
 const event = z.discriminatedUnion('type', [

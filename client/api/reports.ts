@@ -24,8 +24,11 @@ const stored = z.object({
 /** Checks the answer of GET /heddle/reports/{id}; throws a ZodError for one that makes no sense. */
 export const storedReports = (json: unknown): StoredReport[] =>
   stored.parse(json).reports.map(({ node, index, complete, report }) => {
-    const { seconds, totalFlops, warnings, ...plan } = report
-    return { node, run: { ...plan, index, end: complete ? { seconds, totalFlops, warnings } : null } }
+    const { seconds, totalFlops, warnings, memory, ...plan } = report
+    return {
+      node,
+      run: { ...plan, index, end: complete ? { seconds, totalFlops, warnings, ...(memory ? { memory } : {}) } : null },
+    }
   })
 
 /** What a list of results says of one sampling run. */

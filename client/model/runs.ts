@@ -174,8 +174,8 @@ export class Runs {
   private sampled(data: Extract<ServerEvent, { type: 'heddle.sampled' }>['data']): void {
     const run = this.of(data.node)
     if (!run.weave || run.weavePrompt !== data.prompt_id || run.weave.index !== data.index) return
-    const { seconds, totalFlops, warnings } = data
-    run.weave = { ...run.weave, end: { seconds, totalFlops, warnings } }
+    const { seconds, totalFlops, warnings, memory } = data
+    run.weave = { ...run.weave, end: { seconds, totalFlops, warnings, ...(memory ? { memory } : {}) } }
   }
 
   private warn(id: string, message: string): void {

@@ -25,6 +25,8 @@ export interface RunEnd {
   /** Estimated operations of a plain run; 0 where the model cannot tell. */
   readonly totalFlops: number
   readonly warnings: readonly string[]
+  /** Bytes: of the process at most, of open weights at most, and what these may take. */
+  readonly memory?: { readonly resident: number; readonly weights: number; readonly budget: number }
 }
 
 /** A thread: the cells of one sample and guidance branch, left to right. */

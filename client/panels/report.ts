@@ -17,6 +17,8 @@ import type { Choice } from '../reports.ts'
 import { controls, duration, Panel } from './panel.ts'
 import { reportStyles } from './report-styles.ts'
 
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`
+
 const WIDTH = 304
 const THREAD = 46
 const CHART = 110
@@ -117,6 +119,7 @@ export class Report extends Panel {
 
   private figures(run: WeaveRun, t: Totals): TemplateResult {
     const flops = run.end?.totalFlops ?? 0
+    const memory = run.end?.memory
     const line = (name: string, value: string) =>
       html`<dt>${name}</dt>
         <dd>${value}</dd>`
@@ -129,6 +132,7 @@ export class Report extends Panel {
       ${line('Saving in blocks', t.blocks > 0 ? `${(t.plain / t.blocks).toFixed(2)}×` : '–')}
       ${line('Time in the model', duration(t.seconds))}
       ${run.end ? line('Time of the sampler', duration(run.end.seconds)) : nothing}
+      ${memory ? line('Memory, at most', `${gigabytes(memory.resident)}; open weights ${gigabytes(memory.weights)} of ${gigabytes(memory.budget)}`) : nothing}
     </dl>`
   }
 

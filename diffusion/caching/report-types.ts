@@ -22,6 +22,16 @@ export interface ReportRow extends Trace {
   readonly milliseconds: number
 }
 
+/** Memory during a run, in bytes. */
+export interface MemoryUse {
+  /** The most that the whole process had resident, mapped weights included, as seen after each step. */
+  readonly resident: number
+  /** The most that weights of open sessions took. */
+  readonly weights: number
+  /** What they may take (--memory). */
+  readonly budget: number
+}
+
 /** One sampling run: rows in order of evaluation, sample, branch. */
 export interface CacheReport {
   /** Class name of the caching node, or null for a plain run. */
@@ -45,6 +55,8 @@ export interface CacheReport {
   readonly seconds: number
   /** Things the user should know: nothing was skipped, everything was, too few steps. */
   readonly warnings: readonly string[]
+  /** What nodes that sample have seen of the process's memory. */
+  readonly memory?: MemoryUse
 }
 
 /** What is known of a run before anything has run. */

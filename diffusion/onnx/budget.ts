@@ -66,6 +66,11 @@ export class MemoryBudget {
     return this.#open + bytes <= this.#limit
   }
 
+  /** Counts the peak from now on. */
+  watch(): void {
+    this.#peak = this.#open
+  }
+
   /** Before `held` opens: closes what is idle until it fits. What does not fit even alone is opened all the same. */
   async makeRoom({ bytes }: Held): Promise<void> {
     for (const idle of [...this.#idle]) {

@@ -7,6 +7,7 @@ import type { Tensor } from '../../../diffusion/tensor.ts'
 import type { RunContext } from '../../define.ts'
 import type { Guider, Latent, NoiseSource } from '../../ports.ts'
 import { fitLatent, startOf, watched } from '../../sampling-run.ts'
+import { watchMemory } from './memory.ts'
 
 export interface NodeRun {
   readonly guider: Guider
@@ -34,6 +35,7 @@ export async function runNode(
   const latent = fitLatent(run.latent, guider.model)
   const { onRows, onStep } = watched(guider.model.latent, report)
   const seen: { last?: Tensor } = {}
+  const memory = watchMemory()
   const result = await sample({
     ...guider,
     ...startOf(latent, noise),
@@ -42,12 +44,13 @@ export async function runNode(
     onRows,
     onStep(done, total, denoised) {
       seen.last = denoised
+      memory.look()
       onStep(done, total, denoised)
     },
     cache: run.cache ?? null,
     signal,
   })
-  report.sampled(result.report)
+  report.sampled({ ...result.report, memory: memory.seen() })
   result.report.warnings.forEach((warning) => report.warn(warning))
   const { samples } = result
   return {
