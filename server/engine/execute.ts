@@ -124,7 +124,7 @@ class Run {
       const id = this.#schedule.next(this.#heavyBusy)
       if (id !== undefined) this.#start(id)
       else if (this.#working.size > 0) await Promise.race([this.#aborted, ...this.#working.values()])
-      else return this.#checkDone()
+      else { this.#checkDone(); return; }
       if (Date.now() - since > YIELD_AFTER) {
         await new Promise((resolve) => setImmediate(resolve))
         since = Date.now()
@@ -252,7 +252,7 @@ class Run {
 
   /** Takes what the calls gave: outputs, or nodes that will give them. */
   #take(site: CallSite, parts: readonly Part[]): void | Promise<void> {
-    if (!parts.some(({ kind }) => kind === 'expansion')) return this.#finish(site.id, joined(parts, site))
+    if (!parts.some(({ kind }) => kind === 'expansion')) { this.#finish(site.id, joined(parts, site)); return; }
     const { id } = site
     const { registry, files } = this.#engine
     const { added, sources } = grow(this.#graph, id, parts, registry)
