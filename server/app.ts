@@ -99,6 +99,8 @@ function acceptSockets(server: Server, options: GuardOptions, hub: Hub, dispatch
     sockets.handleUpgrade(request, socket, head, (opened) => {
       const connection = hub.add(opened, asked.query.get('clientId'))
       dispatcher.greet(connection)
+      const since = asked.query.get('since')
+      if (since !== null) hub.number(connection, since)
     })
   })
   return sockets

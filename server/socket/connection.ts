@@ -1,6 +1,7 @@
 /** One websocket: an ordered outbox that drops pictures, never states, when its client does not keep up. */
 import type { WebSocket } from 'ws'
 import { z } from 'zod'
+import type { Session } from './session.ts'
 
 /** Bytes waiting beyond which pictures are dropped, and beyond which the client is given up. */
 const SLOW = 1 << 20
@@ -10,6 +11,8 @@ const Flags = z.object({ type: z.literal('feature_flags'), data: z.record(z.stri
 
 export class Connection {
   readonly clientId: string
+  /** Set when the client wants its events numbered. */
+  session: Session | null = null
   readonly #socket: WebSocket
   #flags: Readonly<Record<string, unknown>> = {}
   #heard = false
@@ -40,6 +43,10 @@ export class Connection {
   /** Sends a picture unless the client is behind. */
   picture(frame: Buffer): void {
     if (this.#socket.readyState === this.#socket.OPEN && this.#socket.bufferedAmount < SLOW) this.#socket.send(frame)
+  }
+
+  onClose(listener: () => void): void {
+    this.#socket.once('close', listener)
   }
 
   /** Pings; a socket that has not answered the last ping is closed. */

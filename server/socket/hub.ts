@@ -4,21 +4,29 @@ import type { WebSocket } from 'ws'
 import { isPreview, type EngineEvent } from '../engine/protocol.ts'
 import { stringifyExact } from '../json.ts'
 import { Connection } from './connection.ts'
+import { Session } from './session.ts'
 import { previewFrame, previewFrameWithMetadata } from './frames.ts'
 
 const HEARTBEAT = 30_000
 const MAX_CLIENT_ID = 200
+const MAX_SESSIONS = 1000
+/** What a client tells when it connects again: the key of its session and the number of the last message it has. */
+const SEEN = /^([0-9a-f]{32}):(\d{1,15})$/
 /** Events of prompts without an owner that go to everybody; the others go to nobody. */
 const FOR_ALL = /^(progress|progress_state|preview|execution_interrupted|heddle\..*)$/
 
 export class Hub {
   readonly #connections = new Map<string, Set<Connection>>()
+  readonly #sessions = new Map<string, Session>()
   readonly #flags: Readonly<Record<string, unknown>>
   readonly #heartbeat: NodeJS.Timeout
 
   constructor(serverFlags: Readonly<Record<string, unknown>>) {
     this.#flags = serverFlags
-    this.#heartbeat = setInterval(() => this.#all().forEach((connection) => connection.beat()), HEARTBEAT)
+    this.#heartbeat = setInterval(() => {
+      for (const connection of this.#all()) connection.beat()
+      for (const session of this.#sessions.values()) if (session.isOver) this.#sessions.delete(session.key)
+    }, HEARTBEAT)
     this.#heartbeat.unref()
   }
 
@@ -36,6 +44,21 @@ export class Hub {
     return connection
   }
 
+  /**
+   * Numbers the events of this connection's client from here on; with `<session>:<number>` goes on from there and sends again what
+   * came after. A key that is not known, or is another client's, begins a new session.
+   */
+  number(connection: Connection, since: string): void {
+    const [, key = '', seen = '0'] = SEEN.exec(since) ?? []
+    const known = this.#sessions.get(key)
+    const session = known?.clientId === connection.clientId ? known : new Session(connection.clientId)
+    this.#sessions.set(session.key, session)
+    if (this.#sessions.size > MAX_SESSIONS) this.#sessions.delete(this.#sessions.keys().next().value ?? '')
+    connection.session = session
+    connection.onClose(() => session.leave(connection))
+    session.resume(connection, session === known ? Number(seen) : 0)
+  }
+
   broadcast(type: string, data: unknown): void {
     if (this.#connections.size === 0) return
     const text = stringifyExact({ type, data })
@@ -51,10 +74,14 @@ export class Hub {
   tell(owner: string | null, promptId: string, event: EngineEvent, only?: (connection: Connection) => boolean): void {
     const all = owner !== null ? [...(this.#connections.get(owner) ?? [])] : FOR_ALL.test(event.type) ? this.#all() : []
     const listeners = only ? all.filter(only) : all
-    if (listeners.length === 0) return
+    // Progress, which goes to a choice of listeners, is not numbered: what was missed of it is in the next state.
+    const sessions = owner === null || only || isPreview(event) ? [] : this.#sessionsOf(owner)
+    if (listeners.length + sessions.length === 0) return
     if (!isPreview(event)) {
       const text = stringifyExact(event)
-      for (const connection of listeners) connection.text(text)
+      for (const session of sessions) session.send(text)
+      for (const connection of listeners)
+        if (!connection.session || !sessions.includes(connection.session)) connection.text(text)
       return
     }
     const withMetadata = previewFrameWithMetadata(event, promptId)
@@ -66,6 +93,11 @@ export class Hub {
   close(): void {
     clearInterval(this.#heartbeat)
     for (const connection of this.#all()) connection.close()
+  }
+
+  #sessionsOf(owner: string): Session[] {
+    if (this.#sessions.size === 0) return []
+    return [...this.#sessions.values()].filter(({ clientId }) => clientId === owner)
   }
 
   #all(): Connection[] {

@@ -46,6 +46,12 @@ export const systemContracts: readonly Contract[] = [
     },
   ),
   get(
+    'Nodes',
+    '/heddle/node-problems',
+    'Files of node packs that were left out, and why',
+    z.object({ problems: z.array(z.unknown()) }),
+  ),
+  get(
     'About',
     '/system_stats',
     'The machine and the versions',

@@ -6,6 +6,7 @@ const facts = z.object({ path: z.string(), size: z.int(), modified: z.number(), 
 const flag = z.enum(['true', 'false']).optional()
 const file = z.object({ file: z.string().describe('One part of the path: slashes come as %2F.') })
 const writing = z.object({ overwrite: flag.describe('true when not given.'), full_info: flag })
+const OLD = 'notes%2Fold.json'
 const NOTES = 'notes%2Fexample.json'
 const outside = refused('A name that is not allowed.')
 const missing = refused('No such file.')
@@ -33,6 +34,7 @@ export const userdataContracts: readonly Contract[] = [
     },
     examples: [
       { params: { file: NOTES }, body: '{"a": 1}' },
+      { params: { file: OLD }, body: '{}' },
       { params: { file: NOTES }, query: { full_info: true }, body: '{"a": 2}' },
       { params: { file: NOTES }, query: { overwrite: false }, body: '{}', status: 409 },
     ],
@@ -94,7 +96,7 @@ export const userdataContracts: readonly Contract[] = [
       404: missing,
       409: refused('The new name is taken.'),
     },
-    examples: [{ params: { file: NOTES, dest: 'notes%2Fmoved.json' } }],
+    examples: [{ params: { file: OLD, dest: 'notes%2Fmoved.json' } }],
   },
   {
     method: 'delete',
@@ -104,8 +106,8 @@ export const userdataContracts: readonly Contract[] = [
     params: file,
     replies: { 204: { description: 'It is gone.' }, 403: outside, 404: missing },
     examples: [
-      { params: { file: 'notes%2Fmoved.json' }, status: 204 },
-      { params: { file: 'notes%2Fmoved.json' }, status: 404 },
+      { params: { file: NOTES }, status: 204 },
+      { params: { file: NOTES }, status: 404 },
     ],
   },
   {
