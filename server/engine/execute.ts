@@ -124,7 +124,10 @@ class Run {
       const id = this.#schedule.next(this.#heavyBusy)
       if (id !== undefined) this.#start(id)
       else if (this.#working.size > 0) await Promise.race([this.#aborted, ...this.#working.values()])
-      else { this.#checkDone(); return; }
+      else {
+        this.#checkDone()
+        return
+      }
       if (Date.now() - since > YIELD_AFTER) {
         await new Promise((resolve) => setImmediate(resolve))
         since = Date.now()
@@ -252,7 +255,10 @@ class Run {
 
   /** Takes what the calls gave: outputs, or nodes that will give them. */
   #take(site: CallSite, parts: readonly Part[]): void | Promise<void> {
-    if (!parts.some(({ kind }) => kind === 'expansion')) { this.#finish(site.id, joined(parts, site)); return; }
+    if (!parts.some(({ kind }) => kind === 'expansion')) {
+      this.#finish(site.id, joined(parts, site))
+      return
+    }
     const { id } = site
     const { registry, files } = this.#engine
     const { added, sources } = grow(this.#graph, id, parts, registry)
