@@ -124,18 +124,16 @@ class Run {
       const id = this.#schedule.next(this.#heavyBusy)
       if (id !== undefined) this.#start(id)
       else if (this.#working.size > 0) await Promise.race([this.#aborted, ...this.#working.values()])
-      else {
-        this.#checkDone()
-        return
-      }
+      else break
       if (Date.now() - since > YIELD_AFTER) {
         await new Promise((resolve) => setImmediate(resolve))
         since = Date.now()
       }
     }
+    this.#checkDone()
   }
 
-  /** Nothing is ready and nothing works: then either all is done, or what is left waits for itself. */
+  /** Nothing is ready and nothing works: all is done, or what is left waits for itself. */
   #checkDone(): void {
     const left = [...this.#schedule.pending]
     const blamed = left.find((id) => this.#graph.parentOf(id) !== null) ?? left[0]
@@ -255,10 +253,7 @@ class Run {
 
   /** Takes what the calls gave: outputs, or nodes that will give them. */
   #take(site: CallSite, parts: readonly Part[]): void | Promise<void> {
-    if (!parts.some(({ kind }) => kind === 'expansion')) {
-      this.#finish(site.id, joined(parts, site))
-      return
-    }
+    if (!parts.some(({ kind }) => kind === 'expansion')) return void this.#finish(site.id, joined(parts, site))
     const { id } = site
     const { registry, files } = this.#engine
     const { added, sources } = grow(this.#graph, id, parts, registry)
