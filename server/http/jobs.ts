@@ -66,11 +66,15 @@ function bodyOf(request: Request, context: Context): Record<string, unknown> {
 
 async function submit(request: Request, response: Response, context: Context): Promise<void> {
   const { wait } = checked(waiting, request.query)
-  const { prompt_id: id } = await queuePrompt(bodyOf(request, context), () => promptWithFloats(request), context)
+  const { prompt_id: id, node_errors } = await queuePrompt(
+    bodyOf(request, context),
+    () => promptWithFloats(request),
+    context,
+  )
   context.dispatcher.wake()
   await context.jobs.wait(id, wait ?? 0, goneSignal(response))
   const job = await known(context, id)
-  sendJson(response, detailed(job), over(job) ? 200 : 202)
+  sendJson(response, { ...detailed(job), node_errors }, over(job) ? 200 : 202)
 }
 
 async function retry(id: string, response: Response, context: Context): Promise<void> {

@@ -1,7 +1,17 @@
 /** Contracts of /heddle/jobs and /heddle/queue, and of ComfyUI's /jobs. */
 import { z } from 'zod'
 import { STATUSES } from '../../jobs/finished.ts'
-import { bytes, EXAMPLE_ID, EXAMPLE_PROMPT, json, promptId, refused, whole, type Contract } from './contract.ts'
+import {
+  bytes,
+  EXAMPLE_ID,
+  EXAMPLE_PROMPT,
+  json,
+  nodeErrors,
+  promptId,
+  refused,
+  whole,
+  type Contract,
+} from './contract.ts'
 import { promptBody } from './prompt.ts'
 
 const MAX_WAIT = 600
@@ -62,6 +72,7 @@ export const jobAnswer = listed.extend({
   nodes: z.record(z.string(), node),
   outputs: record.describe('What each output node showed.'),
 })
+const submitted = jobAnswer.extend({ node_errors: nodeErrors.describe('Of outputs that cannot run while others can.') })
 const id = z.object({ id: promptId })
 const params = { id: EXAMPLE_ID }
 const unknown = refused('No such job.')
@@ -94,8 +105,8 @@ export const jobContracts: readonly Contract[] = [
     query: waiting,
     body: { schema: submission, required: true },
     replies: {
-      200: json('It has ended.', jobAnswer),
-      202: json('It waits or runs.', jobAnswer),
+      200: json('It has ended.', submitted),
+      202: json('It waits or runs.', submitted),
       400: refused('Not queued; all faults at once.'),
       409: refused('A job with this id exists already.'),
       429: refused('Too many jobs wait.'),
