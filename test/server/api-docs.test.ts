@@ -42,7 +42,7 @@ describe('docs/api.md', () => {
 
   it('has a program that works', async () => {
     const [program = ''] = blocks('ts')
-    const path = join(data, 'example.ts')
+    const path = join(data, 'example.mts')
     await writeFile(path, program.replace('./client/sdk/heddle.ts', join(ROOT, 'client/sdk/heddle.ts')))
     const env = { ...process.env, HEDDLE: server.url }
     const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), path], { env, cwd: ROOT })
