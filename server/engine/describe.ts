@@ -9,6 +9,11 @@ const groupOf = (spec: Spec<unknown>): Group => (spec.hidden ? 'hidden' : spec.r
 function declaration(spec: Spec<unknown>, lists: Lists): readonly unknown[] | string {
   if (spec.hidden) return spec.type
   const options = spec.options(lists)
+  // As ComfyUI's own nodes declare them: clients read the choices from the place of the type.
+  if (spec.type === 'COMBO' && Array.isArray(options['options'])) {
+    const { options: choices, ...rest } = options
+    return [choices, rest]
+  }
   return Object.keys(options).length === 0 ? [spec.type] : [spec.type, options]
 }
 
