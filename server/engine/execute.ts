@@ -4,8 +4,8 @@ import { Blocked } from '../../nodes/define.ts'
 import { after, invoke, joined, wantedInputs, type CallSite, type Part, type Values } from './call.ts'
 import { draftsOf, grow } from './expand.ts'
 import type { Engine } from './engine.ts'
-import { blockedEvent, DependencyCycleError, errorEvent, interruptedEvent, Stopped } from './failure.ts'
-import { LiveGraph, walk } from './graph.ts'
+import { blockedEvent, errorEvent, goesOn, interruptedEvent, ringAt, Stopped, stoppedAt } from './failure.ts'
+import { LiveGraph, parentsFirst, walk } from './graph.ts'
 import { keysOf } from './keys.ts'
 import type { Result } from './memo.ts'
 import type { Emitter } from './outbox.ts'
@@ -37,6 +37,7 @@ class Run {
   readonly #keys = new Map<string, string>()
   #heavyBusy = false
   #current: string | null = null
+  #failure: Stopped | null = null
 
   constructor(engine: Engine, job: RunJob, emitter: Emitter, signal: AbortSignal) {
     this.#engine = engine
@@ -131,17 +132,13 @@ class Run {
       }
     }
     this.#checkDone()
+    if (this.#failure) throw this.#failure
   }
 
   /** Nothing is ready and nothing works: all is done, or what is left waits for itself. */
   #checkDone(): void {
     const left = [...this.#schedule.pending]
-    const blamed = left.find((id) => this.#graph.parentOf(id) !== null) ?? left[0]
-    if (blamed !== undefined)
-      throw new Stopped(
-        blamed,
-        new DependencyCycleError(`Dependency cycle detected: ${left.join(', ')} wait for each other`),
-      )
+    if (left.length > 0) throw ringAt(left.find((id) => this.#graph.parentOf(id) !== null), left)
   }
 
   /** Starts a node; a synchronous one is finished, or waits again, when this returns. */
@@ -151,8 +148,19 @@ class Run {
       const work = this.#perform(id)
       if (work) this.#watch(id, work)
     } catch (error) {
-      throw error instanceof Stopped ? error : new Stopped(id, error)
+      this.#stop(stoppedAt(id, error))
     }
+  }
+
+  /** A node has failed: the run ends or, if the prompt asks for that, only what depends on the node. Nothing later is memoised. */
+  #stop(failed: Stopped): void {
+    if (this.#abort.signal.aborted || !goesOn(this.#job.extraData)) throw failed
+    this.#failure ??= failed
+    const site = this.#site(failed.nodeId)
+    const place = { id: this.#graph.realOf(site.id), type: site.node.class_type, executed: this.#executed }
+    this.#event('heddle.node_error', errorEvent(place, failed.cause, site))
+    this.#results.set(site.id, { outputs: site.registered.outputTypes.map(() => [new Blocked()]), ui: undefined })
+    this.#schedule.finish(site.id)
   }
 
   #perform(id: string): void | Promise<void> {
@@ -239,9 +247,7 @@ class Run {
     if (heavy) this.#heavyBusy = true
     const work = started
       .then(() => this.#board.publish())
-      .catch((error: unknown) => {
-        throw error instanceof Stopped ? error : new Stopped(id, error)
-      })
+      .catch((error: unknown) => this.#stop(stoppedAt(id, error)))
       .finally(() => {
         if (heavy) this.#heavyBusy = false
         this.#working.delete(id)
@@ -259,22 +265,16 @@ class Run {
     const { added, sources } = grow(this.#graph, id, parts, registry)
     this.#expanded.set(id, parts)
     // Only once the keys of what was added are there may it run.
-    return keysOf(this.#graph.nodes, this.#inOrder(added), registry, files, this.#keys).then(() => {
+    return keysOf(this.#graph.nodes, parentsFirst(this.#graph.nodes, added), registry, files, this.#keys).then(() => {
       if (!this.#abort.signal.aborted) this.#schedule.waitFor(id, sources)
     })
-  }
-
-  /** Added nodes, parents before children. */
-  #inOrder(added: readonly string[]): readonly string[] {
-    const isAdded = new Set(added)
-    return walk(this.#graph.nodes, added).order.filter((id) => isAdded.has(id))
   }
 
   #finish(id: string, result: Result): void {
     this.#results.set(id, result)
     this.#executed.push(id)
     const under = this.#graph.parentOf(id) === null ? null : this.#graph.realOf(id)
-    this.#engine.memo.set(this.#keys.get(id) ?? id, result, under)
+    if (!this.#failure) this.#engine.memo.set(this.#keys.get(id) ?? id, result, under)
     if (result.ui) this.#showResult(id, result.ui)
     else this.#board.finish(id)
     this.#schedule.finish(id)

@@ -101,6 +101,24 @@ export class DependencyCycleError extends Error {
   override readonly name = 'graph.DependencyCycleError'
 }
 
+export const stoppedAt = (nodeId: string, error: unknown): Stopped =>
+  error instanceof Stopped ? error : new Stopped(nodeId, error)
+
+/** The nodes `left` wait for each other; one of them is blamed. */
+export const ringAt = (blamed: string | undefined, left: readonly string[]): Stopped =>
+  new Stopped(
+    blamed ?? left[0] ?? '',
+    new DependencyCycleError(`Dependency cycle detected: ${left.join(', ')} wait for each other`),
+  )
+
+/** Whether a prompt is to run on after a failure, as its `extra_data.heddle` says. */
+export function goesOn(extraData: Readonly<Record<string, unknown>>): boolean {
+  const { heddle } = extraData
+  return (
+    typeof heddle === 'object' && heddle !== null && 'continue_on_error' in heddle && heddle.continue_on_error === true
+  )
+}
+
 /** Data of `execution_interrupted`, without the prompt's id. */
 export const interruptedEvent = (place: Place): Record<string, unknown> => ({
   node_id: place.id,

@@ -119,3 +119,9 @@ export interface NodeNames {
   readonly parent_node_id: string | null
   readonly real_node_id: string
 }
+
+/** Added nodes, parents before children. */
+export function parentsFirst(nodes: Prompt, added: readonly string[]): readonly string[] {
+  const isAdded = new Set(added)
+  return walk(nodes, added).order.filter((id) => isAdded.has(id))
+}

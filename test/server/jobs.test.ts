@@ -103,6 +103,29 @@ describe('a job', () => {
     expect([job.status, job.error?.['node_id'], job.nodes['4']?.state]).toEqual(['failed', '4', 'failed'])
   })
 
+  it('goes on with what does not depend on a node that failed, and keeps nothing of that in memory', async () => {
+    const seed = Math.floor(Math.random() * 1e6)
+    const fail = node('TestFail', { value: ['1', 0], message: 'no' })
+    const prompt = {
+      1: node('TestConst', { value: seed }),
+      2: fail,
+      3: node('TestAdd', { a: ['2', 0], b: 1 }),
+      4: node('TestShow', { value: ['3', 0] }),
+      5: node('TestSleep', { value: ['1', 0], seconds: 0.05 }),
+      6: node('TestShow', { value: ['5', 0] }),
+      7: node('TestShow', { value: ['1', 0] }),
+    }
+    const job = await submit(prompt, { continue_on_error: true }, '?wait=10')
+    expect([job.status, job.error?.['node_id'], Object.keys(job.outputs)]).toEqual(['failed', '2', ['6', '7']])
+    expect(job.nodes['2']?.state).toBe('failed')
+    const mended = await submit({ ...prompt, 2: node('TestAdd', { a: ['1', 0], b: 1 }) }, {}, '?wait=10')
+    expect([mended.status, Object.keys(mended.outputs)]).toEqual(['completed', ['4', '6', '7']])
+    const again = await submit(prompt, { continue_on_error: true }, '?wait=10')
+    expect([again.status, again.error?.['node_id']]).toEqual(['failed', '2'])
+    const strict = await submit({ ...prompt, 1: node('TestConst', { value: seed + 1 }) }, {}, '?wait=10')
+    expect(strict.status).toBe('failed')
+  })
+
   it('stays paused after a restart', async () => {
     await ask('POST', '/queue/pause')
     await server.stop()
