@@ -1,11 +1,12 @@
 /** GET /openapi.json and /docs: the description of all routes, made of the contracts that their handlers check with. */
+import { join } from 'node:path'
 import { OpenAPIRegistry, OpenApiGeneratorV31, type RouteConfig } from '@asteasolutions/zod-to-openapi'
 import type { Router } from 'express'
 import { z } from 'zod'
 import packageJson from '../../package.json' with { type: 'json' }
 import { sendJsonText } from './body.ts'
 import type { Contract, Example, Reply } from './contracts/contract.ts'
-import { json } from './contracts/contract.ts'
+import { bytes, json } from './contracts/contract.ts'
 
 const INTRODUCTION = [
   'Every route is served bare and again under `/api`; the paths here are those under `/api`.',
@@ -81,12 +82,38 @@ export const documentContracts: readonly Contract[] = [
     replies: { 200: json('OpenAPI 3.1.', z.looseObject({ openapi: z.literal('3.1.0'), paths: z.looseObject({}) })) },
     examples: [{}],
   },
+  {
+    method: 'get',
+    path: '/docs',
+    tag: 'About',
+    summary: 'This document as a page',
+    replies: { 200: bytes('The page.', 'text/html') },
+    examples: [{}],
+  },
+  {
+    method: 'get',
+    path: '/docs/:file',
+    tag: 'About',
+    summary: 'What the page loads',
+    params: z.object({ file: z.string() }),
+    replies: { 200: bytes('Its script or its style.', '*/*'), 404: { description: 'No such file.' } },
+    examples: [{ params: { file: 'page.js' } }, { params: { file: 'nothing.js' }, status: 404 }],
+  },
 ]
+
+const PAGE = join(import.meta.dirname, 'docs')
+const FILES = ['page.js', 'page.css']
 
 export function documentRoutes(router: Router, contracts: readonly Contract[]): void {
   let text: string | null = null
   router.get('/openapi.json', (_request, response) => {
     text ??= JSON.stringify(openApiOf(contracts))
     sendJsonText(response, text)
+  })
+  router.get('/docs', (_request, response) => response.sendFile(join(PAGE, 'index.html')))
+  router.get('/docs/:file', (request, response) => {
+    const { file } = request.params
+    if (FILES.includes(file)) response.sendFile(join(PAGE, file))
+    else response.status(404).end()
   })
 }

@@ -108,4 +108,14 @@ describe('the document', () => {
     const validate = new Ajv2020({ strict: false }).compile(schema ?? {})
     expect([validate({ exec_info: { queue_remaining: 1 } }), validate({ exec_info: {} })]).toEqual([true, false])
   })
+
+  it('is shown by a page of this server alone, under a strict policy', async () => {
+    const response = await fetch(`${server.url}/api/docs`)
+    const page = await response.text()
+    expect(response.headers.get('content-security-policy')).toContain("script-src 'self';")
+    const sources = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '')
+    expect(sources).toEqual(['docs/page.css', 'docs/page.js'])
+    for (const source of sources) expect((await fetch(`${server.url}/api/${source}`)).status).toBe(200)
+    expect(page).not.toMatch(/<script>|style=|https?:/)
+  })
 })
