@@ -46,6 +46,8 @@ export interface AppOptions {
   readonly webhookSecret?: string
   /** Whether webhooks may call addresses of this machine and network. */
   readonly webhookAllowPrivate?: boolean
+  /** Folder of the built front end to serve instead of the program's own editor. */
+  readonly frontEnd?: string
   readonly onNotice: (message: string) => void
 }
 
@@ -109,11 +111,11 @@ function acceptSockets(server: Server, options: GuardOptions, hub: Hub, dispatch
 const webApp = (context: Context, options: AppOptions): express.Express => {
   const app = express()
   app.disable('x-powered-by')
-  app.use(headers(), guard(options))
+  app.use(headers(options.frontEnd !== undefined), guard(options))
   const router = routes(context)
   app.use('/api', router)
   app.use(router)
-  app.use(client(join(PROGRAM, 'client/dist')))
+  app.use(client(options.frontEnd ?? join(PROGRAM, 'client/dist')))
   app.use((_request, response) => void response.status(404).type('text/plain').send('Not found\n'))
   app.use(answerErrors(options.onNotice))
   return app

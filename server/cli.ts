@@ -51,6 +51,10 @@ places(program.command('serve'))
   .option('--max-queue <number>', 'prompts that may wait', whole(1, 1_000_000), 10_000)
   .option('--preview-size <pixels>', 'longest side of live previews; 0 sends none', whole(0, 4096), 512)
   .option('--grace <seconds>', 'time a cancelled prompt has to stop before its engine is ended', whole(0, 3600), 10)
+  .option(
+    '--front-end-root <dir>',
+    'serve the built front end in this folder, such as the one of ComfyUI, as the editor',
+  )
   .option('--dev', 'take changed files of node packs at once, in a new engine')
   .option('--cache-classic', 'keep the results of the current prompt (default)')
   .option('--cache-lru <number>', 'keep also this many older results', whole(0, 1_000_000))

@@ -1,4 +1,6 @@
 /** heddle serve: starts the server, prints its address, and ends cleanly when asked to. */
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { startApp } from '../app.ts'
 import { cachePolicyOf, missingDirs, placesOf, type CacheOptions, type PlaceOptions } from '../config.ts'
 import { isLoopback } from '../guard/guard.ts'
@@ -18,6 +20,7 @@ export interface ServeOptions extends PlaceOptions, CacheOptions {
   readonly grace: number
   readonly disableMetadata?: boolean
   readonly dev?: boolean
+  readonly frontEndRoot?: string
 }
 
 const MIN_TOKEN = 16
@@ -40,6 +43,8 @@ function checkOptions(host: string, options: ServeOptions): void {
     throw new Error(`--token must have at least ${MIN_TOKEN} characters.`)
   const missing = missingDirs([...(options.models ?? []), ...(options.nodes ?? [])])
   if (missing.length > 0) throw new Error(`These folders do not exist: ${missing.join(', ')}`)
+  if (options.frontEndRoot !== undefined && !existsSync(join(options.frontEndRoot, 'index.html')))
+    throw new Error(`--front-end-root ${options.frontEndRoot} has no index.html: give the folder of a built front end.`)
 }
 
 function explained(error: unknown, host: string, port: number): Error {
@@ -68,6 +73,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     webhookAllowPrivate: options.webhookAllowPrivate ?? false,
     ...(options.webhookSecret === undefined ? {} : { webhookSecret: options.webhookSecret }),
     dev: options.dev === true,
+    ...(options.frontEndRoot === undefined ? {} : { frontEnd: resolve(options.frontEndRoot) }),
     onNotice: (message) => process.stderr.write(`heddle: ${message}\n`),
   }).catch((error: unknown) => {
     throw explained(error, host, options.port)

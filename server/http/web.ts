@@ -8,23 +8,25 @@ import { WorkflowError } from '../workflow/read.ts'
 import { EngineDiedError } from '../engine/supervisor.ts'
 import { HttpError } from './body.ts'
 
+/** What no page of this server may do. */
+const ALWAYS = { objectSrc: ["'none'"], baseUri: ["'none'"], frameAncestors: ["'none'"], formAction: ["'self'"] }
 /** Scripts of this server only; litegraph.js needs data: pictures and inline styles. */
-export const headers = (): RequestHandler =>
+const OWN_EDITOR = {
+  ...ALWAYS,
+  defaultSrc: ["'self'"],
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'", "'unsafe-inline'"],
+  imgSrc: ["'self'", 'data:', 'blob:'],
+  connectSrc: ["'self'"],
+}
+
+/** Another front end brings scripts, fonts and workers that its user has chosen to trust. */
+const OTHER_FRONT_END = { ...ALWAYS, defaultSrc: helmet.contentSecurityPolicy.dangerouslyDisableDefaultSrc }
+
+/** Headers of every answer. */
+export const headers = (otherFrontEnd: boolean): RequestHandler =>
   helmet({
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'self'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'", "'unsafe-inline'"],
-        imgSrc: ["'self'", 'data:', 'blob:'],
-        connectSrc: ["'self'"],
-        objectSrc: ["'none'"],
-        baseUri: ["'none'"],
-        frameAncestors: ["'none'"],
-        formAction: ["'self'"],
-      },
-    },
+    contentSecurityPolicy: { useDefaults: false, directives: otherFrontEnd ? OTHER_FRONT_END : OWN_EDITOR },
     // The server speaks plain HTTP; whoever puts TLS in front adds it there.
     strictTransportSecurity: false,
     crossOriginEmbedderPolicy: false,

@@ -80,7 +80,8 @@ it('cancels a prompt that runs', async () => {
 it('keeps user files and settings, and reads models and node definitions', async () => {
   await api.storeUserData('workflows/sdk.json', { nodes: [] })
   expect(await (await api.getUserData('workflows/sdk.json')).json()).toEqual({ nodes: [] })
-  expect(await api.listUserData('workflows')).toEqual(['sdk.json'])
+  const listed = await api.listUserDataV2('workflows')
+  expect(listed.map(({ name, type }) => [name, type])).toEqual([['sdk.json', 'file']])
   await api.storeSetting('Sdk.Setting', 5)
   expect(await api.getSetting('Sdk.Setting')).toBe(5)
   expect(await api.getNodeDefs('SaveImage')).toHaveProperty('SaveImage.output_node', true)

@@ -17,7 +17,7 @@ beforeAll(async () => {
   server = await serve(data)
   client = new Canvas({ api_host: new URL(server.url).host, clientId: 'stable-canvas', WebSocket, fetch })
   const connected = new Promise<void>((resolve) => client.on('connected', () => resolve()))
-  client.connect()
+  void client.connect()
   await connected
 })
 afterAll(async () => {
