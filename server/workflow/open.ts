@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { ObjectInfo } from '../engine/protocol.ts'
 import { isRecord, parseExact } from '../json.ts'
 import { isWorkflow, toPrompt } from './convert.ts'
-import { isPng, workflowInPng } from './metadata.ts'
+import { isPicture, workflowInPicture } from './metadata.ts'
 import { WorkflowError } from './read.ts'
 
 /** A file's content: a prompt, and the workflow of the editor if that is what the file holds. */
@@ -18,8 +18,8 @@ async function parse(path: string): Promise<unknown> {
     throw new WorkflowError(code === 'ENOENT' ? `There is no file ${path}` : `${path} cannot be read: ${String(code)}`)
   })
   try {
-    if (!isPng(bytes)) return parseExact(bytes.toString('utf8'))
-    const found = await workflowInPng(bytes)
+    if (!isPicture(bytes)) return parseExact(bytes.toString('utf8'))
+    const found = await workflowInPicture(bytes)
     if (found === null) throw new WorkflowError(`${path} is a picture that carries no workflow`)
     return found
   } catch (error) {
@@ -28,7 +28,7 @@ async function parse(path: string): Promise<unknown> {
   }
 }
 
-/** Reads a saved workflow, an API prompt, a body as posted to /prompt, or a PNG with one inside. Throws WorkflowError. */
+/** Reads a saved workflow, an API prompt, a body as posted to /prompt, or a PNG or WebP with one inside. Throws WorkflowError. */
 export async function openWorkflow(path: string, classes: ObjectInfo): Promise<OpenedWorkflow> {
   const parsed = await parse(path)
   const value = isRecord(parsed) && isRecord(parsed['prompt']) && !isWorkflow(parsed) ? parsed['prompt'] : parsed

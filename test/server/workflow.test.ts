@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ObjectInfo } from '../../server/engine/protocol.ts'
 import { checkConversions } from '../../server/workflow/check.ts'
 import { toPrompt } from '../../server/workflow/convert.ts'
-import { workflowInPng } from '../../server/workflow/metadata.ts'
+import { workflowInPicture } from '../../server/workflow/metadata.ts'
 import { setInput } from '../../server/workflow/open.ts'
 import { chain, Client, entryOf, freshData, heddle, node, PACK, post, removeData, serve } from './harness.ts'
 
@@ -186,7 +186,7 @@ describe('heddle run', () => {
     const first = await run(await file('picture.json', prompt))
     expect(first.code, first.stdout).toBe(0)
     const [picture] = (JSON.parse(first.stdout) as { outputs: { file: string }[] }).outputs
-    expect(await workflowInPng(await readFile(picture!.file))).toEqual(prompt)
+    expect(await workflowInPicture(await readFile(picture!.file))).toEqual(prompt)
     expect((await run(picture!.file)).code).toBe(0)
     expect((await run(join(data, 'input/teal.png'))).code).toBe(1)
   })
