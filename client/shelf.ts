@@ -4,6 +4,7 @@ import * as server from './api/workflows.ts'
 import type { WorkflowEntry } from './api/workflows.ts'
 import { parseJson, stringifyJson } from './model/json.ts'
 import { pngTexts } from './model/picture-metadata.ts'
+import { webpTexts } from './model/webp-metadata.ts'
 import { z } from './model/zod.ts'
 
 const DRAFT = 'heddle.draft'
@@ -97,7 +98,7 @@ export class Shelf {
     this.app.open(EMPTY, 'Untitled')
   }
 
-  /** Opens a file from disk: a workflow or API prompt in JSON, or a PNG that carries one. */
+  /** Opens a file from disk: a workflow or API prompt in JSON, or a PNG or WebP that carries one. */
   async openFile(file: File): Promise<void> {
     const text = file.type.startsWith('image/') ? await embedded(file) : await file.text()
     if (text === null) throw new Error(`'${file.name}' carries no workflow.`)
@@ -143,6 +144,7 @@ export class Shelf {
 
 /** The workflow that a picture carries, else its API prompt, else null. */
 async function embedded(file: File): Promise<string | null> {
-  const texts = await pngTexts(new Uint8Array(await file.arrayBuffer()))
+  const bytes = new Uint8Array(await file.arrayBuffer())
+  const texts = new Map([...(await pngTexts(bytes)), ...webpTexts(bytes)])
   return texts.get('workflow') ?? texts.get('prompt') ?? null
 }

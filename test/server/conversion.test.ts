@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
+import { webpTexts } from '../../client/model/webp-metadata.ts'
 import type { ObjectInfo } from '../../server/engine/protocol.ts'
 import { parseExact, stringifyExact } from '../../server/json.ts'
 import { toPrompt } from '../../server/workflow/convert.ts'
@@ -190,6 +191,7 @@ describe('pictures as ComfyUI writes them', () => {
 
   it.each(['', 'Exif\0\0'])('WebP with the prefix %j', async (prefix) => {
     expect(await workflowInPicture(riff(pillow(prefix)))).toEqual(workflow)
+    expect(webpTexts(riff(pillow(prefix))).get('workflow')).toBe(JSON.stringify(workflow))
   })
 
   it('none in a plain WebP, and damaged ones do no harm', async () => {
@@ -197,6 +199,7 @@ describe('pictures as ComfyUI writes them', () => {
       .webp()
       .toBuffer()
     expect(await workflowInPicture(plain)).toBeNull()
+    expect(webpTexts(plain).size).toBe(0)
     const whole = pillow('')
     for (let length = 0; length < 40; length++)
       expect(await workflowInPicture(riff(whole.subarray(0, length)))).toBeNull()
