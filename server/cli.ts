@@ -20,6 +20,7 @@ function places(command: Command): Command {
   return command
     .option('--data <dir>', 'folder for input, output, user files and the database', './data')
     .option('--models <dir...>', 'further folders with models; checkpoints/, vae/ ... or diffusers folders below them')
+    .option('--extra-model-paths-config <file...>', "ComfyUI's YAML files of further model folders")
     .option('--nodes <dir...>', 'folders with packs of nodes')
     .option(
       '--memory <gigabytes>',
@@ -60,7 +61,6 @@ places(program.command('serve'))
   .option('--cache-lru <number>', 'keep also this many older results', whole(0, 1_000_000))
   .option('--cache-ram <gigabytes>', 'keep all results while this much memory is free', Number)
   .option('--cache-none', 'keep no results: every prompt runs from scratch')
-  .addOption(new Option('--extra-model-paths-config <file...>', 'accepted for compatibility').hideHelp())
   .addOption(new Option('--disable-auto-launch', 'accepted for compatibility').hideHelp())
   .addOption(new Option('--quick-test-for-ci', 'accepted for compatibility').hideHelp())
   .addOption(new Option('--cpu', 'accepted for compatibility: this engine runs on the CPU').hideHelp())

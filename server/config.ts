@@ -4,6 +4,8 @@ import { cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { CachePolicy, EngineInit } from './engine/protocol.ts'
 import type { DataFolders } from './http/context.ts'
+import { readExtraModelPaths } from './store/extra-model-paths.ts'
+import type { ModelDir } from './store/model-folders.ts'
 import { UNFINISHED } from './store/write.ts'
 
 /** The folder of the program itself. */
@@ -14,6 +16,8 @@ export interface PlaceOptions {
   readonly data: string
   readonly models?: readonly string[]
   readonly nodes?: readonly string[]
+  /** ComfyUI's YAML files of further model folders. */
+  readonly extraModelPathsConfig?: readonly string[]
   readonly inputDirectory?: string
   readonly outputDirectory?: string
   readonly tempDirectory?: string
@@ -24,19 +28,31 @@ export interface PlaceOptions {
 export interface Places {
   readonly folders: DataFolders
   readonly database: string
-  readonly modelDirs: readonly string[]
+  readonly modelDirs: readonly ModelDir[]
   readonly nodeDirs: readonly string[]
   /** Bytes of weights that may be open at once; null for a share of the machine's memory. */
   readonly memory: number | null
 }
 
-/** Absolute paths of everything; the shipped models come after the user's. */
+/** What the YAML files name. One that is not there is told of and passed over: scripts for ComfyUI name files of its own. */
+function extraModelDirs(files: readonly string[] = []) {
+  return files.flatMap((file) => {
+    if (existsSync(file)) return [readExtraModelPaths(file)]
+    process.stderr.write(`heddle: --extra-model-paths-config ${file}: there is no such file\n`)
+    return []
+  })
+}
+
+/** Absolute paths of everything; the shipped models come after the user's. Throws for a faulty YAML file of model folders. */
 export function placesOf(options: PlaceOptions): Places {
   const data = resolve(options.data)
   const folder = (given: string | undefined, name: string) => (given === undefined ? join(data, name) : resolve(given))
-  const modelDirs = [
+  const extra = extraModelDirs(options.extraModelPathsConfig)
+  const modelDirs: ModelDir[] = [
+    ...extra.flatMap(({ first }) => first),
     ...(options.models ?? []).map((dir) => resolve(dir)),
     join(data, 'models'),
+    ...extra.flatMap(({ last }) => last),
     join(PROGRAM, 'models'),
   ]
   return {

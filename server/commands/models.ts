@@ -14,6 +14,6 @@ export function listModels(options: PlaceOptions): void {
     }
   if (found === 0)
     process.stdout.write(
-      `No models in ${modelDirs.join(', ')}. Put a diffusers folder there, or name one with --models DIR.\n`,
+      `No models in ${modelDirs.map((dir) => (typeof dir === 'string' ? dir : dir.path)).join(', ')}. Put a diffusers folder there, or name one with --models DIR.\n`,
     )
 }

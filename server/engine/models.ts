@@ -16,7 +16,7 @@ import { openLora, type Lora } from '../../diffusion/families/lora/read.ts'
 import type { TokenizerFolders } from '../../diffusion/families/text/find.ts'
 import { openVisionEncoder } from '../../diffusion/families/vision/encoder.ts'
 import type { Models, Reporter } from '../../nodes/define.ts'
-import { modelsIn, taesdFiles } from '../store/model-folders.ts'
+import { modelsIn, taesdFiles, type ModelDir } from '../store/model-folders.ts'
 import { sketched } from './taesd.ts'
 
 /** Models kept open at a time; weights are mapped from their files, so what this bounds is sessions. */
@@ -36,7 +36,7 @@ const closing = <T extends Releasable>(value: T): Opened<T> => ({
   release: () => value.release(),
 })
 
-async function openTransformer(path: string, dirs: readonly string[]): Promise<Opened<DiffusionModel>> {
+async function openTransformer(path: string, dirs: readonly ModelDir[]): Promise<Opened<DiffusionModel>> {
   const drawn = sketched(await openDiffusionModel(path), dirs)
   const value = drawn.model
   return {
@@ -52,7 +52,7 @@ async function openTransformer(path: string, dirs: readonly string[]): Promise<O
 const TOKENIZERS = 'tokenizers'
 
 export class ModelStore implements Models {
-  readonly #dirs: readonly string[]
+  readonly #dirs: readonly ModelDir[]
   readonly #isOnLink: (value: unknown) => boolean
   /** By path and time of change, least recently asked for first. */
   readonly #open = new Map<string, Promise<Opened<unknown>>>()
@@ -60,9 +60,10 @@ export class ModelStore implements Models {
   #adopted = 0
 
   /** `isOnLink` tells whether a value is still held by a result: such a model must stay open. */
-  constructor(dirs: readonly string[], isOnLink: (value: unknown) => boolean) {
+  constructor(dirs: readonly ModelDir[], isOnLink: (value: unknown) => boolean) {
     this.#dirs = dirs
-    this.#tokenizers = { of: (kind) => dirs.map((dir) => join(dir, TOKENIZERS, kind)) }
+    const roots = dirs.filter((dir) => typeof dir === 'string')
+    this.#tokenizers = { of: (kind) => roots.map((dir) => join(dir, TOKENIZERS, kind)) }
     this.#isOnLink = isOnLink
   }
 

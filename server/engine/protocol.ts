@@ -1,5 +1,6 @@
 /** What the server process and the engine child say to each other; every message is plain data, sent in order. */
 import { z } from 'zod'
+import type { ModelDir } from '../store/model-folders.ts'
 import type { NodeNames } from './graph.ts'
 
 /** One node of an API prompt after the body has been looked at: links are `[node id, slot]`. */
@@ -57,7 +58,7 @@ export type CachePolicy =
 export interface EngineInit {
   /** Absolute paths. */
   readonly folders: { readonly input: string; readonly output: string; readonly temp: string }
-  readonly modelDirs: readonly string[]
+  readonly modelDirs: readonly ModelDir[]
   readonly nodeDirs: readonly string[]
   /** Bytes of weights that may be open at once; null for a share of the machine's memory. */
   readonly memory: number | null

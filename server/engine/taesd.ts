@@ -3,12 +3,12 @@ import type { DiffusionModel } from '../../diffusion/families/contract.ts'
 import type { Releasable } from '../../diffusion/families/family.ts'
 import { openTaesd, type Taesd } from '../../diffusion/families/vae/taesd.ts'
 import { taesdFor } from '../../diffusion/families/vae/taesd-names.ts'
-import { taesdFiles } from '../store/model-folders.ts'
+import { taesdFiles, type ModelDir } from '../store/model-folders.ts'
 
 /** The model with previews through its TAESD, where there is one, and how to close that. It is opened at the first preview. */
 export function sketched(
   model: DiffusionModel,
-  modelDirs: readonly string[],
+  modelDirs: readonly ModelDir[],
 ): Releasable & { readonly model: DiffusionModel } {
   const name = taesdFor(model.latent)
   const files = name === null ? [] : taesdFiles(modelDirs, name).map(({ path }) => path)

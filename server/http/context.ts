@@ -4,6 +4,7 @@ import type { Supervisor } from '../engine/supervisor.ts'
 import type { Dispatcher } from '../queue/dispatcher.ts'
 import type { QueuePort } from '../queue/port.ts'
 import type { History } from '../store/history.ts'
+import type { ModelDir } from '../store/model-folders.ts'
 import type { Settings } from '../store/settings.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 import type { Webhooks } from '../jobs/webhooks.ts'
@@ -19,7 +20,7 @@ export interface DataFolders {
 
 export interface Context {
   readonly folders: DataFolders
-  readonly modelDirs: readonly string[]
+  readonly modelDirs: readonly ModelDir[]
   /** Folder of the workflows that are shipped. */
   readonly workflows: string
   readonly queue: QueuePort

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Router } from 'express'
 import { isRecord, parseExact } from '../json.ts'
 import { existingFile } from '../store/confine.ts'
-import { MODEL_FOLDERS, modelFolderDirs, modelsIn } from '../store/model-folders.ts'
+import { MODEL_FOLDERS, modelFolderDirs, modelsIn, type ModelDir } from '../store/model-folders.ts'
 import { HttpError, queryText, sendJson } from './body.ts'
 import type { Context } from './context.ts'
 
@@ -47,7 +47,7 @@ interface Listed {
 }
 
 /** Names, sizes in bytes and times in seconds of the files of one folder. */
-async function listed(modelDirs: readonly string[], folder: string): Promise<Listed[]> {
+async function listed(modelDirs: readonly ModelDir[], folder: string): Promise<Listed[]> {
   const dirs = modelFolderDirs(modelDirs, folder)
   const files = modelsIn(modelDirs, folder).map(async ({ name, path }) => {
     const found = await stat(path).catch(() => null)

@@ -17,6 +17,16 @@ export const MODEL_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   embeddings: ['embeddings'],
   upscale_models: ['upscale_models'],
 }
+
+/** A folder whose parts are named as in MODEL_FOLDERS, or one that holds files of one kind alone. */
+export type ModelDir = string | { readonly folder: string; readonly path: string }
+
+/** The kind of models that a folder of this name holds; null when it is none of ours. */
+export function folderNamed(name: string): string | null {
+  if (name === 'diffusers') return 'checkpoints'
+  const found = Object.entries(MODEL_FOLDERS).find(([folder, parts]) => folder === name || parts.includes(name))
+  return found?.[0] ?? null
+}
 const WEIGHTS = /\.(safetensors|sft)$/i
 const MAX_DEPTH = 6
 const INDEX = 'model_index.json'
@@ -52,9 +62,9 @@ export function filesBelow(root: string, takes: (name: string) => boolean): stri
   return found.sort()
 }
 
-/** Folders in diffusers layout directly below `root`, or below its checkpoints/ and diffusers/. */
-function diffusersFolders(root: string): { name: string; path: string }[] {
-  return ['', 'checkpoints', 'diffusers'].flatMap((part) => {
+/** Folders in diffusers layout directly below `root`, or below one of these parts of it. */
+function diffusersFolders(root: string, parts: readonly string[]): { name: string; path: string }[] {
+  return ['', ...parts].flatMap((part) => {
     const dir = join(root, part)
     return entries(dir)
       .filter((entry) => kindOf(dir, entry) === 'folder' && existsSync(join(dir, entry.name, INDEX)))
@@ -63,8 +73,11 @@ function diffusersFolders(root: string): { name: string; path: string }[] {
 }
 
 /** Absolute paths of the directories that a folder of models is made of. */
-export const modelFolderDirs = (modelDirs: readonly string[], folder: string): string[] =>
-  modelDirs.flatMap((dir) => (MODEL_FOLDERS[folder] ?? []).map((part) => join(resolve(dir), part)))
+export const modelFolderDirs = (modelDirs: readonly ModelDir[], folder: string): string[] =>
+  modelDirs.flatMap((dir) => {
+    if (typeof dir === 'string') return (MODEL_FOLDERS[folder] ?? []).map((part) => join(resolve(dir), part))
+    return dir.folder === folder ? [resolve(dir.path)] : []
+  })
 
 export interface ModelFile {
   readonly name: string
@@ -73,17 +86,20 @@ export interface ModelFile {
 }
 
 /** Everything that `folder` offers over all model directories; of two with one name the first directory's counts. */
-export function modelsIn(modelDirs: readonly string[], folder: string): readonly ModelFile[] {
+export function modelsIn(modelDirs: readonly ModelDir[], folder: string): readonly ModelFile[] {
   const found = new Map<string, string>()
   const put = (name: string, path: string) => {
     if (!found.has(name)) found.set(name, path)
   }
-  for (const dir of modelDirs.map((one) => resolve(one))) {
-    if (folder === 'checkpoints') for (const { name, path } of diffusersFolders(dir)) put(name, path)
-    for (const part of MODEL_FOLDERS[folder] ?? [])
-      for (const name of filesBelow(join(dir, part), (file) => WEIGHTS.test(file))) {
+  for (const dir of modelDirs) {
+    const root = resolve(typeof dir === 'string' ? dir : dir.path)
+    const parts = typeof dir === 'string' ? ['checkpoints', 'diffusers'] : []
+    if (folder === 'checkpoints' && (typeof dir === 'string' || dir.folder === folder))
+      for (const { name, path } of diffusersFolders(root, parts)) put(name, path)
+    for (const place of modelFolderDirs([dir], folder))
+      for (const name of filesBelow(place, (file) => WEIGHTS.test(file))) {
         const inDiffusers = [...found.keys()].some((known) => name.startsWith(`${known}/`))
-        if (!inDiffusers) put(name, join(dir, part, name))
+        if (!inDiffusers) put(name, join(place, name))
       }
   }
   return [...found].map(([name, path]) => ({ name, path })).sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -93,7 +109,7 @@ export function modelsIn(modelDirs: readonly string[], folder: string): readonly
  * The user's files of this TAESD in vae_approx/: `<name>.*`, or `<name>_decoder.*` and, if it is there, `<name>_encoder.*`. None for other names,
  * and where there is no decoder.
  */
-export function taesdFiles(modelDirs: readonly string[], name: string): readonly ModelFile[] {
+export function taesdFiles(modelDirs: readonly ModelDir[], name: string): readonly ModelFile[] {
   if (!TAESD_NAMES.includes(name)) return []
   const files = modelsIn(modelDirs, 'vae_approx')
   const named = (stem: string) => files.filter((file) => basename(file.name).startsWith(`${stem}.`)).slice(0, 1)
@@ -106,7 +122,7 @@ const isFinished = (name: string): boolean => !name.startsWith(UNFINISHED)
 const isPicture = (name: string): boolean => isFinished(name) && /\.(png|jpe?g|webp|gif|avif|tiff?|bmp)$/i.test(name)
 
 /** Choices of file inputs: names of models, or of pictures in the input folder. */
-export function listFiles(modelDirs: readonly string[], inputFolder: string, folder: string): readonly string[] {
+export function listFiles(modelDirs: readonly ModelDir[], inputFolder: string, folder: string): readonly string[] {
   if (folder === 'input') return filesBelow(inputFolder, isPicture)
   const names = modelsIn(modelDirs, folder).map(({ name }) => name)
   return folder === 'vae' ? [...names, ...TAESD_NAMES.filter((name) => taesdFiles(modelDirs, name).length > 0)] : names
