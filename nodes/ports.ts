@@ -149,6 +149,8 @@ export interface HiddenTypes {
   DYNPROMPT: DynamicGraph
   EXTRA_PNGINFO: Readonly<Record<string, unknown>> | undefined
   UNIQUE_ID: string
+  AUTH_TOKEN_COMFY_ORG: string | undefined
+  API_KEY_COMFY_ORG: string | undefined
 }
 
 export function hidden<H extends keyof HiddenTypes>(name: H): Spec<HiddenTypes[H]> {

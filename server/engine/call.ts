@@ -44,6 +44,8 @@ function hiddenValue(spec: Spec<unknown>, site: CallSite): unknown {
   if (spec.type === 'UNIQUE_ID') return site.id
   if (spec.type === 'PROMPT') return site.job.prompt
   if (spec.type === 'DYNPROMPT') return site.graph
+  if (spec.type === 'AUTH_TOKEN_COMFY_ORG') return site.job.secrets?.auth_token_comfy_org
+  if (spec.type === 'API_KEY_COMFY_ORG') return site.job.secrets?.api_key_comfy_org
   return site.job.extraData['extra_pnginfo']
 }
 

@@ -70,12 +70,16 @@ export interface EngineInit {
   readonly markFile: string | null
 }
 
+/** Keys of the user for services that nodes call, by their names in `extra_data`. */
+export type Secrets = Readonly<Record<'auth_token_comfy_org' | 'api_key_comfy_org', string | undefined>>
+
 /** A prompt to run. */
 export interface RunJob {
   readonly promptId: string
   readonly prompt: Prompt
   readonly outputs: readonly string[]
   readonly extraData: Readonly<Record<string, unknown>>
+  readonly secrets?: Secrets | undefined
 }
 
 export type ToEngine =

@@ -1,7 +1,7 @@
 /** POST and GET /prompt: checks a prompt, queues it, and tells how many are waiting. */
 import { randomUUID } from 'node:crypto'
 import type { Response, Router } from 'express'
-import type { NodeError, NodeErrors } from '../engine/protocol.ts'
+import type { NodeError, NodeErrors, Secrets } from '../engine/protocol.ts'
 import { isRecord } from '../json.ts'
 import { DuplicateError } from '../queue/port.ts'
 import { isWorkflow, toPrompt } from '../workflow/convert.ts'
@@ -60,6 +60,17 @@ function extraDataOf(body: Readonly<Record<string, unknown>>): Record<string, un
   return { ...extra, ...(typeof client === 'string' ? { client_id: client } : {}), create_time: Date.now() }
 }
 
+/** Keys in `extra_data` that only nodes get. */
+function secretsOf(body: Readonly<Record<string, unknown>>): Secrets | undefined {
+  const extra = isRecord(body['extra_data']) ? body['extra_data'] : {}
+  const text = (name: keyof Secrets) => (typeof extra[name] === 'string' ? extra[name] : undefined)
+  const secrets: Secrets = {
+    auth_token_comfy_org: text('auth_token_comfy_org'),
+    api_key_comfy_org: text('api_key_comfy_org'),
+  }
+  return Object.values(secrets).some((secret) => secret !== undefined) ? secrets : undefined
+}
+
 /** The API prompt of a body, which may also hold a saved workflow of the editor. */
 async function promptOf(
   posted: unknown,
@@ -88,7 +99,15 @@ export async function queuePrompt(
   if (!checked.ok) throw new Refused(400, checked.error, checked.nodeErrors)
   const extraData = extraDataOf(body)
   if (workflow !== undefined && extraData['extra_pnginfo'] === undefined) extraData['extra_pnginfo'] = { workflow }
-  await context.queue.put({ number, promptId: id, prompt: checked.prompt, outputs: checked.outputs, extraData })
+  const secrets = secretsOf(body)
+  await context.queue.put({
+    number,
+    promptId: id,
+    prompt: checked.prompt,
+    outputs: checked.outputs,
+    extraData,
+    secrets,
+  })
   context.dispatcher.tellStatus()
   return { prompt_id: id, number, node_errors: checked.nodeErrors }
 }

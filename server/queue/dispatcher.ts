@@ -181,8 +181,8 @@ export class Dispatcher {
       this.#close(record, this.#giveUp(record, 'the server ended while it ran'))
       return
     }
-    const { promptId, prompt, outputs, extraData } = job
-    const end = this.#parts.engine.run({ promptId, prompt, outputs, extraData }).then(
+    const { promptId, prompt, outputs, extraData, secrets } = job
+    const end = this.#parts.engine.run({ promptId, prompt, outputs, extraData, secrets }).then(
       () => undefined,
       (error: unknown) => this.#failed(record, error),
     )

@@ -1,5 +1,5 @@
 /** The queue as the server sees it, whatever holds it. What `put` has resolved for will be run or reported. */
-import type { Prompt } from '../engine/protocol.ts'
+import type { Prompt, Secrets } from '../engine/protocol.ts'
 import { stringifyExact } from '../json.ts'
 
 /** A prompt in the queue. */
@@ -12,6 +12,8 @@ export interface Job {
   readonly outputs: readonly string[]
   /** 1 for the first try; 2 after an engine or a server died over it. */
   readonly attempt: number
+  /** Keys that only nodes get: they are in memory alone, never listed nor written down, and gone after a restart. */
+  readonly secrets?: Secrets | undefined
   /** The parts that are written down, as JSON: made once, used by the queue and by the history. */
   readonly texts?: JobTexts
 }

@@ -1,5 +1,6 @@
 /** The queue: in memory while the server runs, and in a SQLite file for when it ends. */
 import type Database from 'libsql'
+import type { Secrets } from '../engine/protocol.ts'
 import { parseExact } from '../json.ts'
 import type { Writer } from '../store/writer.ts'
 import { DuplicateError, textsOf, type Job, type NewJob, type QueuePort } from './port.ts'
@@ -25,6 +26,7 @@ interface Entry {
   attempt: number
   /** The job itself unless it is large: then it is read from the file when its turn comes. */
   readonly job: NewJob | null
+  readonly secrets?: Secrets | undefined
 }
 
 /** Characters of a job's text up to which it stays in memory. */
@@ -92,7 +94,8 @@ export class SqliteQueue implements QueuePort {
         this.#statements.count.run(this.#number)
         this.#statements.put.run(promptId, job.number, text)
       })
-      this.#insert({ number: job.number, promptId, attempt: 0, job: text.length <= SMALL ? { ...job, texts } : null })
+      const kept = text.length <= SMALL ? { ...job, texts } : null
+      this.#insert({ number: job.number, promptId, attempt: 0, job: kept, secrets: job.secrets })
     } catch (error) {
       this.#ids.delete(promptId)
       throw error
@@ -208,6 +211,6 @@ export class SqliteQueue implements QueuePort {
   #jobOf(entry: Entry): Job {
     if (entry.job) return { ...entry.job, number: entry.number, attempt: entry.attempt }
     this.#writer.flush()
-    return { ...toJob(this.#statements.get.get(entry.promptId) as Row), attempt: entry.attempt }
+    return { ...toJob(this.#statements.get.get(entry.promptId) as Row), attempt: entry.attempt, secrets: entry.secrets }
   }
 }
