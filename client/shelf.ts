@@ -8,7 +8,7 @@ import { webpTexts } from './model/webp-metadata.ts'
 import { z } from './model/zod.ts'
 
 const DRAFT = 'heddle.draft'
-const FIRST = 'text-to-image-dicache'
+const FIRST = 'text-to-image-forecastcache'
 const EMPTY = { nodes: [], links: [], version: 0.4 }
 
 const draft = z.object({
