@@ -9,6 +9,7 @@ import { emptyFolder, engineInit, makeFolders, PROGRAM, sweep, type Places } fro
 import type { CachePolicy, ObjectInfo } from './engine/protocol.ts'
 import { Supervisor } from './engine/supervisor.ts'
 import { watchPacks } from './engine/watch.ts'
+import { MAX_SOCKETS } from './guard/flood.ts'
 import { refusal, type GuardOptions } from './guard/guard.ts'
 import type { Context } from './http/context.ts'
 import { tellWebhook } from './http/jobs.ts'
@@ -96,7 +97,8 @@ function acceptSockets(server: Server, options: GuardOptions, hub: Hub, dispatch
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     const asked = { method: 'GET', path, query: new URLSearchParams(query), headers: request.headers }
     const refused = refusal(asked, options)
-    const status = refused?.status ?? (path === '/ws' || path === '/api/ws' ? null : 404)
+    const full = sockets.clients.size >= MAX_SOCKETS ? 503 : null
+    const status = refused?.status ?? (path === '/ws' || path === '/api/ws' ? full : 404)
     if (status !== null) return void socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\n\r\n`)
     sockets.handleUpgrade(request, socket, head, (opened) => {
       const connection = hub.add(opened, asked.query.get('clientId'))

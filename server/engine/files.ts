@@ -1,8 +1,8 @@
 /** Files as nodes see them: names confined to the server's folders, ComfyUI's counter names, whole files only. */
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import type { FileReference, Files } from '../../nodes/define.ts'
-import { existingFile, folderInside, inside } from '../store/confine.ts'
+import { existingFile, inside, makeFolder, OutsideError } from '../store/confine.ts'
 import { writeFirstFree } from '../store/write.ts'
 
 export interface Folders {
@@ -48,6 +48,17 @@ function* counted(folder: string, name: string, first: number, extension: string
     yield join(folder, `${name}_${String(counter).padStart(5, '0')}_.${extension}`)
 }
 
+/** The path that a prefix begins, with its folder made; a refusal names the input that the prefix came in by. */
+async function prefixInside(root: string, prefix: string): Promise<string> {
+  try {
+    const path = inside(root, prefix)
+    await makeFolder(root, dirname(path))
+    return path
+  } catch (error) {
+    throw error instanceof OutsideError ? new OutsideError(`filename_prefix: ${error.message}`) : error
+  }
+}
+
 export class ConfinedFiles implements Files {
   readonly #folders: Folders
 
@@ -68,10 +79,8 @@ export class ConfinedFiles implements Files {
   ): Promise<FileReference> {
     if (!/^[a-z0-9]{1,8}$/.test(extension)) throw new Error(`'${extension}' is no file name extension`)
     const root = this.#folders[folder]
-    const target = inside(root, fillPrefix(prefix, size))
+    const target = await prefixInside(root, fillPrefix(prefix, size))
     const place = dirname(target)
-    await mkdir(place, { recursive: true })
-    await folderInside(root, place)
     const name = basename(target)
     const path = await writeFirstFree(counted(place, name, await nextCounter(place, name), extension), bytes)
     const subfolder = relative(root, place).split(sep).join('/')

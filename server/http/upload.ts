@@ -1,11 +1,11 @@
 /** POST /upload/image and /upload/mask: pictures into the input folder, looked at before they are kept. */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, parse } from 'node:path'
 import type { Request, Response, Router } from 'express'
 import multer from 'multer'
-import { existingFile, folderInside, inside, NotFoundError, OutsideError } from '../store/confine.ts'
+import { existingFile, inside, makeFolder, NotFoundError, OutsideError } from '../store/confine.ts'
 import { writeFirstFree, writeWhole } from '../store/write.ts'
 import { isRecord, parseExact } from '../json.ts'
 import { HttpError, sendJson } from './body.ts'
@@ -45,8 +45,7 @@ async function target(request: Request, folders: DataFolders, original: string) 
   const root = folders[known]
   const path = inside(root, subfolder === '' ? original : `${subfolder}/${original}`)
   if (basename(path).startsWith('.')) throw new OutsideError('file names must not begin with a dot')
-  await mkdir(dirname(path), { recursive: true })
-  await folderInside(root, dirname(path))
+  await makeFolder(root, dirname(path))
   return { path, subfolder, type: known }
 }
 

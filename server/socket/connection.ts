@@ -1,11 +1,14 @@
 /** One websocket: an ordered outbox that drops pictures, never states, when its client does not keep up. */
 import type { WebSocket } from 'ws'
 import { z } from 'zod'
+import { MessageRate } from '../guard/flood.ts'
 import type { Session } from './session.ts'
 
 /** Bytes waiting beyond which pictures are dropped, and beyond which the client is given up. */
 const SLOW = 1 << 20
 const STUCK = 16 << 20
+/** Milliseconds that a client has to read why it is put out. */
+const LAST_WORDS = 1000
 
 const Flags = z.object({ type: z.literal('feature_flags'), data: z.record(z.string(), z.unknown()) })
 
@@ -23,6 +26,9 @@ export class Connection {
     this.clientId = clientId
     socket.on('pong', () => (this.#alive = true))
     socket.on('error', () => socket.terminate())
+    const rate = new MessageRate()
+    // Pings count too: each makes the server answer.
+    for (const kind of ['message', 'ping', 'pong']) socket.on(kind, () => rate.take() || this.#putOut())
     socket.on('message', (data, isBinary) => {
       if (!isBinary && !this.#heard) this.#hear((data as Buffer).toString(), serverFlags)
       this.#heard = true
@@ -61,6 +67,15 @@ export class Connection {
 
   close(): void {
     this.#socket.close(1001, 'the server is stopping')
+  }
+
+  /** Reads nothing more from a client that floods the server, tells it so, and drops it. */
+  #putOut(): void {
+    const socket = this.#socket
+    if (socket.readyState !== socket.OPEN) return
+    socket.pause()
+    socket.close(1008, 'too many messages')
+    setTimeout(() => socket.terminate(), LAST_WORDS).unref()
   }
 
   /** The first message may tell the client's feature flags, and is then answered with the server's. */

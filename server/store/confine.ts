@@ -1,7 +1,7 @@
 /** Keeps names inside a folder: the one check for everything that a client, a prompt or a workflow calls a file. */
 import { constants } from 'node:fs'
-import { open, realpath, lstat } from 'node:fs/promises'
-import { join, resolve, sep } from 'node:path'
+import { lstat, mkdir, open, realpath } from 'node:fs/promises'
+import { dirname, join, resolve, sep } from 'node:path'
 
 /** A name that is not allowed, or leads outside its folder. */
 export class OutsideError extends Error {
@@ -53,6 +53,15 @@ export async function existingFile(root: string, name: string): Promise<string> 
 export async function folderInside(root: string, folder: string): Promise<void> {
   if (!within(await realpath(root), await realpath(folder)))
     throw new OutsideError(`${JSON.stringify(folder.slice(resolve(root).length + 1))} leads out of its folder`)
+}
+
+/** Makes a folder below `root` with its parents, nothing of which may lie where a link leads out. */
+export async function makeFolder(root: string, folder: string): Promise<void> {
+  let there = folder
+  while (there !== root && (await lstat(there).catch(() => null)) === null) there = dirname(there)
+  await folderInside(root, there)
+  await mkdir(folder, { recursive: true })
+  await folderInside(root, folder)
 }
 
 /** Reads a whole file without following a link in its last part. */

@@ -1,8 +1,8 @@
 /** The user's own files, such as saved workflows, below one folder. */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { existingFile, folderInside, inside, NotFoundError, readPlain } from './confine.ts'
+import { existingFile, folderInside, inside, makeFolder, NotFoundError, readPlain } from './confine.ts'
 import { filesBelow } from './model-folders.ts'
 import { UNFINISHED, writeWhole } from './write.ts'
 
@@ -102,8 +102,7 @@ export class UserData {
   async #target(name: string, overwrite: boolean): Promise<string> {
     const path = inside(this.#root, name)
     if (!overwrite && existsSync(path)) throw new ExistsError(`'${name}' exists already`)
-    await mkdir(dirname(path), { recursive: true })
-    await folderInside(this.#root, dirname(path))
+    await makeFolder(this.#root, dirname(path))
     return join(path)
   }
 }
