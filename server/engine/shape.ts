@@ -64,13 +64,20 @@ const short = (value: unknown): string => {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 
+/** The refusal of a prompt with too many nodes; null for any other value. Cheap, so that it can come before all other work. */
+export function tooLarge(value: unknown): NodeError | null {
+  const count = isRecord(value) ? Object.keys(value).length : 0
+  if (count <= MAX_NODES) return null
+  return fault('prompt_too_large', 'The prompt has too many nodes', `${count} nodes, at most ${MAX_NODES}`)
+}
+
 /** Reads what a client sent as a prompt; a prompt without prototypes, or what is wrong with it. */
 export function readPrompt(value: unknown): Prompt | NodeError {
   if (!isRecord(value))
     return fault('invalid_prompt', 'The prompt is not an object', `expected {node id: node}, received ${short(value)}`)
   const ids = Object.keys(value)
-  if (ids.length > MAX_NODES)
-    return fault('prompt_too_large', 'The prompt has too many nodes', `${ids.length} nodes, at most ${MAX_NODES}`)
+  const refusal = tooLarge(value)
+  if (refusal) return refusal
   const prompt = Object.create(null) as Record<string, PromptNode>
   for (const id of ids) {
     const node = value[id]

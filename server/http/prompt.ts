@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Response, Router } from 'express'
 import type { NodeError, NodeErrors, Secrets } from '../engine/protocol.ts'
+import { tooLarge } from '../engine/shape.ts'
 import { isRecord } from '../json.ts'
 import { DuplicateError } from '../queue/port.ts'
 import { isWorkflow, toPrompt } from '../workflow/convert.ts'
@@ -93,6 +94,9 @@ export async function queuePrompt(
     throw refused(429, 'queue_full', 'The queue is full', `${context.maxQueue} prompts are waiting; try again later`)
   const number = await placeOf(body, context)
   const id = await promptId(body['prompt_id'], context)
+  // Before it travels to the engine, which takes far longer than counting.
+  const large = tooLarge(body['prompt'])
+  if (large) throw new Refused(400, large)
   const { prompt, workflow } = await promptOf(body['prompt'], withFloats, context)
   const targets = body['partial_execution_targets']
   const checked = await context.engine.validate(prompt, Array.isArray(targets) ? texts(targets) : null)
