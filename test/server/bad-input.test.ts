@@ -109,6 +109,36 @@ describe('a prompt is refused', () => {
     ).toBeDefined()
   })
 
+  it('of 100 MB, and none of it is kept', async () => {
+    const answer = await post(server.url, '/prompt', 'x'.repeat(100 << 20))
+    expect(answer.status).toBe(413)
+  })
+
+  it('that names prototypes at any level, or what is not there, and nothing is queued', async () => {
+    const good = '"class_type":"TestConst","inputs":{"value":1}'
+    const bodies = [
+      `{"__proto__":{"x":1},"prompt":{"1":{${good}}}}`,
+      `{"prompt":{"1":{"__proto__":{"x":1},${good}}}}`,
+      '{"prompt":{"1":{"class_type":"TestShow","inputs":{"__proto__":{"x":1},"value":["1",0]}}}}',
+      '{"prompt":{"1":{"class_type":"TestShow","inputs":{"value":{"__proto__":{"x":1}}}}}}',
+      '{"prompt":{"1":{"class_type":"__proto__","inputs":{}}}}',
+      '{"prompt":{"1":{"class_type":"constructor","inputs":{}}}}',
+      '{"prompt":{"1":{"class_type":"TestShow","inputs":{"value":["__proto__",0]}}}}',
+      '{"prompt":{"1":{"class_type":"TestShow","inputs":{"value":["1","constructor"]}}}}',
+      '{"prompt":{"1":{"class_type":"TestShow","inputs":{"value":["2",1e999]}}}}',
+      '{"prompt":{"1":{"class_type":"TestShow","inputs":{"value":["2",-1]}},"2":{"inputs":{}}}}',
+      '{"prompt":{"1":{"class_type":"TestShow","inputs":[]}}}',
+      '{"prompt":{"1":{"class_type":7,"inputs":{}}}}',
+      '{"prompt":{"\\ud800":{"class_type":"\\udfff","inputs":{}}}}',
+    ]
+    for (const body of bodies) {
+      const { status, json } = await post(server.url, '/prompt', body)
+      expect([status, typeof json.error.type], body).toEqual([400, 'string'])
+    }
+    expect(await remaining(server.url)).toBe(0)
+    expect((await post(server.url, '/prompt', { prompt: chain(12) })).status).toBe(200)
+  })
+
   it('with 100,000 nodes, at once', async () => {
     const prompt: Record<string, unknown> = {}
     for (let i = 0; i < 100_000; i++) prompt[i] = node('TestConst', { value: i })
