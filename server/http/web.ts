@@ -20,13 +20,16 @@ const OWN_EDITOR = {
   connectSrc: ["'self'"],
 }
 
-/** Another front end brings scripts, fonts and workers that its user has chosen to trust. */
-const OTHER_FRONT_END = { ...ALWAYS, defaultSrc: helmet.contentSecurityPolicy.dangerouslyDisableDefaultSrc }
-
 /** Headers of every answer. */
 export const headers = (otherFrontEnd: boolean): RequestHandler =>
   helmet({
-    contentSecurityPolicy: { useDefaults: false, directives: otherFrontEnd ? OTHER_FRONT_END : OWN_EDITOR },
+    contentSecurityPolicy: {
+      useDefaults: false,
+      // Another front end brings scripts, fonts and workers that its user has chosen to trust.
+      directives: otherFrontEnd
+        ? { ...ALWAYS, defaultSrc: helmet.contentSecurityPolicy.dangerouslyDisableDefaultSrc }
+        : OWN_EDITOR,
+    },
     // The server speaks plain HTTP; whoever puts TLS in front adds it there.
     strictTransportSecurity: false,
     crossOriginEmbedderPolicy: false,
