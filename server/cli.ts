@@ -1,6 +1,7 @@
 /** The command line. */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
+import { PROVIDERS } from '../diffusion/onnx/providers.ts'
 
 /** Integer option within a range. */
 const whole = (min: number, max: number) => (text: string) => {
@@ -15,6 +16,15 @@ function gigabytes(value: string): number {
   return number
 }
 const each = (value: string, list: readonly string[] = []): readonly string[] => [...list, value]
+
+const device = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--provider <name>', 'hardware to run on; auto takes the first that works and is faster than the CPU')
+        .choices(['auto', ...PROVIDERS])
+        .default('auto'),
+    )
+    .option('--device-id <number>', 'which of several GPUs (cuda, directml)', whole(0, 255))
 
 function places(command: Command): Command {
   return command
@@ -39,7 +49,7 @@ const program = new Command('heddle')
   .showHelpAfterError('(see heddle --help)')
   .enablePositionalOptions()
 
-places(program.command('serve'))
+device(places(program.command('serve')))
   .description('start the server and its editor')
   .addOption(new Option('--host <address>', 'address to listen on').default('127.0.0.1'))
   .addOption(new Option('--listen [address]', 'as ComfyUI calls --host; alone it means 0.0.0.0'))
@@ -65,27 +75,32 @@ places(program.command('serve'))
   .addOption(new Option('--quick-test-for-ci', 'accepted for compatibility').hideHelp())
   .addOption(new Option('--cpu', 'accepted for compatibility: this engine runs on the CPU').hideHelp())
   .action(async (options: unknown) => {
+    const { takeDevice } = await import('./commands/devices.ts')
+    await takeDevice(options as Parameters<typeof takeDevice>[0])
     const { serve } = await import('./commands/serve.ts')
     await serve(options as Parameters<typeof serve>[0])
   })
 
-places(program.command('run'))
+device(places(program.command('run')))
   .description('run one workflow without a server')
   .argument('<file>', 'a workflow of the editor, an API prompt, or a picture that carries one')
   .option('--set <node.input=value>', 'change an input, e.g. 3.seed=7 or 6.text="a red house"', each)
   .option('--out <dir>', 'folder for the results, instead of DATA/output')
   .option('--json', 'print one JSON document with the results')
   .action(async (file: string, options: unknown) => {
+    const { takeDevice } = await import('./commands/devices.ts')
+    await takeDevice(options as Parameters<typeof takeDevice>[0])
     const { run } = await import('./commands/run.ts')
     process.exitCode = await run(file, options as Parameters<typeof run>[1])
   })
 
-program
-  .command('check')
+device(program.command('check'))
   .description('compare with reference data')
   .argument('<dir...>', 'case folders, or folders of them')
   .option('--verbose', 'every compared tensor')
   .action(async (dirs: string[], options: { verbose?: boolean }) => {
+    const { takeDevice } = await import('./commands/devices.ts')
+    await takeDevice(options)
     const { check } = await import('./commands/check.ts')
     process.exitCode = await check(dirs, options.verbose ?? false)
   })
@@ -98,15 +113,26 @@ places(program.command('models'))
   })
 
 program
-  .command('bench')
+  .command('devices')
+  .description('try every execution provider and say which work')
+  .action(async () => {
+    const { listDevices } = await import('./commands/devices.ts')
+    await listDevices()
+  })
+
+device(program.command('bench'))
   .description('measure fidelity and speed: heddle bench cache --help')
   .argument('<subject>', 'what to measure: cache')
   .argument('[arguments...]', 'passed on')
   .passThroughOptions()
   .allowUnknownOption()
-  .action(async (subject: string, args: string[]) => {
+  .action(async (subject: string, args: string[], options: object) => {
+    const { splitDevice, takeDevice } = await import('./commands/devices.ts')
+    const split = splitDevice(args)
+    const late = device(new Command('bench')).parse(split.device, { from: 'user' }).opts()
+    await takeDevice(split.device.length > 0 ? late : options)
     const { bench } = await import('./commands/bench.ts')
-    process.exitCode = await bench(subject, args)
+    process.exitCode = await bench(subject, split.rest)
   })
 
 try {

@@ -1,9 +1,11 @@
 /** The only door to onnxruntime-node: opens sessions with the options that were measured, checks feeds, runs, closes. */
 import { availableParallelism, freemem } from 'node:os'
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { InferenceSession, listSupportedBackends, Tensor as OrtTensor } from 'onnxruntime-node'
 import { tensor, type Tensor } from '../tensor.ts'
 import { memoryBudget, type Held, type MemoryBudget } from './budget.ts'
+import { profilePlace, takePlacement, warnOfFallback } from './fallback.ts'
 import { OUTPUT_PREFIX, type Model } from './graph.ts'
+import { currentDevice, FACTS, nameOfDevice, type Device } from './providers.ts'
 
 /**
  * How weights are held. 'private': each session has its own float32 copy, cast and packed for the matrix product once at
@@ -48,12 +50,23 @@ export interface Session {
  */
 const SPIN_MICROSECONDS = '50'
 
-function options(model: Model, mode: WeightMode, kind: GraphKind): InferenceSession.SessionOptions {
+/** Names of what onnxruntime-node was built with here; that one is listed does not mean that it opens. */
+export const backends = (): readonly string[] => listSupportedBackends().map(({ name }) => name)
+
+function providersOf({ provider, id }: Device): InferenceSession.ExecutionProviderConfig[] {
+  if (provider === 'cuda') return [{ name: 'cuda', deviceId: id }]
+  if (provider === 'directml') return [{ name: 'dml', deviceId: id }]
+  return [FACTS[provider].backend]
+}
+
+function options(model: Model, mode: WeightMode, kind: GraphKind, device: Device): InferenceSession.SessionOptions {
   const mapped = mode === 'mapped'
+  // WebGPU has no bfloat16 nor float8: a cast that is not folded would run on the CPU each time.
+  const unfolded = mapped && device.provider !== 'webgpu'
   return {
-    executionProviders: ['cpu'],
+    executionProviders: providersOf(device),
     executionMode: 'sequential',
-    graphOptimizationLevel: kind === 'convolutions' ? 'all' : mapped ? 'disabled' : 'basic',
+    graphOptimizationLevel: kind === 'convolutions' ? 'all' : unfolded ? 'disabled' : 'basic',
     intraOpNumThreads: kind === 'small' ? 1 : availableParallelism(),
     interOpNumThreads: 1,
     enableCpuMemArena: !mapped,
@@ -94,16 +107,54 @@ const describe = (feeds: Readonly<Record<string, Feed>>): string =>
     .map(([name, { shape }]) => `${name} [${shape.join(', ')}]`)
     .join(', ')
 
-async function load(model: Model, mode: WeightMode, name: string, kind: GraphKind): Promise<InferenceSession> {
+/** A session of the runtime, and what is to be done after its first run. */
+interface Loaded {
+  readonly session: InferenceSession
+  afterRun: (() => void) | null
+}
+
+/** Errors of this kind say that a provider lacks operators of the graph. */
+const LACKS_OPERATORS = /fallback to CPU EP has been explicitly disabled/
+const REFUSE_FALLBACK = { disable_cpu_ep_fallback: '1' }
+
+/** On a device, with every node on it; where that cannot be, with the rest on the CPU, which its first run counts and tells. */
+async function loadOnDevice(
+  bytes: Uint8Array,
+  settings: InferenceSession.SessionOptions,
+  device: Device,
+  name: string,
+) {
+  const { session: keys } = settings.extra as { session: Record<string, unknown> }
+  const strict = { ...settings, logSeverityLevel: 4 as const, extra: { session: { ...keys, ...REFUSE_FALLBACK } } }
   try {
-    return await InferenceSession.create(model.bytes, options(model, mode, kind))
+    return { session: await InferenceSession.create(bytes, strict), afterRun: null }
   } catch (error) {
-    throw new Error(`${name}: ONNX Runtime could not load the graph: ${(error as Error).message}`)
+    if (!LACKS_OPERATORS.test((error as Error).message)) throw error
+  }
+  const place = profilePlace()
+  const profiled = { ...settings, enableProfiling: true, profileFilePrefix: place.prefix }
+  const session = await InferenceSession.create(bytes, profiled)
+  const afterRun = () => {
+    session.endProfiling()
+    warnOfFallback(name, nameOfDevice(device), takePlacement(place))
+  }
+  return { session, afterRun }
+}
+
+async function load(model: Model, mode: WeightMode, name: string, kind: GraphKind): Promise<Loaded> {
+  const device = currentDevice()
+  const settings = options(model, mode, kind, device)
+  try {
+    if (device.provider !== 'cpu') return await loadOnDevice(model.bytes, settings, device, name)
+    return { session: await InferenceSession.create(model.bytes, settings), afterRun: null }
+  } catch (error) {
+    const where = device.provider === 'cpu' ? '' : ` on ${nameOfDevice(device)}`
+    throw new Error(`${name}: ONNX Runtime could not load the graph${where}: ${(error as Error).message}`)
   }
 }
 
 async function runOn(
-  session: InferenceSession,
+  loaded: Loaded,
   model: Model,
   name: string,
   feeds: Readonly<Record<string, Feed>>,
@@ -112,10 +163,13 @@ async function runOn(
   const inputs: Record<string, OrtTensor> = {}
   for (const key of model.inputs) inputs[key] = toOrt(feeds[key]!)
   const fetches = wanted?.map((output) => OUTPUT_PREFIX + output)
+  const { session } = loaded
   const running = fetches ? session.run(inputs, fetches) : session.run(inputs)
   const outputs = await running.catch((error: unknown) => {
     throw new Error(`${name}: failed on ${describe(feeds)}: ${(error as Error).message}`)
   })
+  loaded.afterRun?.()
+  loaded.afterRun = null
   const named: Record<string, Tensor> = {}
   for (const key in outputs) named[key.slice(OUTPUT_PREFIX.length)] = fromOrt(outputs[key] as OrtTensor)
   return named
@@ -124,21 +178,15 @@ async function runOn(
 /** A graph that is loaded, and may be closed by the budget between two runs: then the next run loads it again. */
 class BudgetedSession implements Session, Held {
   readonly weightBytes: number
-  readonly #load: () => Promise<InferenceSession>
+  readonly #load: () => Promise<Loaded>
   readonly #model: Model
   readonly #name: string
   readonly #budget: MemoryBudget
-  #loaded: Promise<InferenceSession> | null = null
+  #loaded: Promise<Loaded> | null = null
   #running = 0
   #released = false
 
-  constructor(
-    model: Model,
-    name: string,
-    weightBytes: number,
-    budget: MemoryBudget,
-    open: () => Promise<InferenceSession>,
-  ) {
+  constructor(model: Model, name: string, weightBytes: number, budget: MemoryBudget, open: () => Promise<Loaded>) {
     this.#model = model
     this.#name = name
     this.weightBytes = weightBytes
@@ -150,7 +198,7 @@ class BudgetedSession implements Session, Held {
     return this.weightBytes
   }
 
-  async #open(): Promise<InferenceSession> {
+  async #open(): Promise<Loaded> {
     await this.#budget.makeRoom(this)
     try {
       return await this.#load()
@@ -182,7 +230,7 @@ class BudgetedSession implements Session, Held {
   async close(): Promise<void> {
     const closing = this.#loaded
     this.#loaded = null
-    await (await closing)?.release()
+    await (await closing)?.session.release()
   }
 
   async release(): Promise<void> {

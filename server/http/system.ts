@@ -1,6 +1,7 @@
 /** GET /system_stats and /features: what kind of server this is; and what its editor asks of packs that bring pages of their own. */
 import { freemem, platform, totalmem } from 'node:os'
 import type { Router } from 'express'
+import { currentChoice, nameOfDevice } from '../../diffusion/onnx/providers.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import { sendJson } from './body.ts'
 import type { Context } from './context.ts'
@@ -10,6 +11,10 @@ const COMFYUI_VERSION = '0.8.0'
 
 function systemStats(): unknown {
   const [total, free] = [totalmem(), freemem()]
+  const { device, reason } = currentChoice()
+  const onCpu = device.provider === 'cpu'
+  // ONNX Runtime does not tell a GPU's memory: 0 stands for unknown.
+  const [deviceTotal, deviceFree] = onCpu ? [total, free] : [0, 0]
   return {
     system: {
       os: platform(),
@@ -28,13 +33,14 @@ function systemStats(): unknown {
     },
     devices: [
       {
-        name: 'cpu',
-        type: 'cpu',
-        index: null,
-        vram_total: total,
-        vram_free: free,
-        torch_vram_total: total,
-        torch_vram_free: free,
+        name: nameOfDevice(device),
+        type: device.provider,
+        index: onCpu ? null : device.id,
+        vram_total: deviceTotal,
+        vram_free: deviceFree,
+        torch_vram_total: deviceTotal,
+        torch_vram_free: deviceFree,
+        heddle_reason: reason,
       },
     ],
   }
