@@ -100,7 +100,7 @@ device(program.command('check'))
   .option('--verbose', 'every compared tensor')
   .action(async (dirs: string[], options: { verbose?: boolean }) => {
     const { takeDevice } = await import('./commands/devices.ts')
-    await takeDevice(options)
+    await takeDevice(options as Parameters<typeof takeDevice>[0])
     const { check } = await import('./commands/check.ts')
     process.exitCode = await check(dirs, options.verbose ?? false)
   })
