@@ -1,6 +1,6 @@
 /** GET and POST /queue, POST /interrupt and /free: what runs, what waits, and stopping it. */
 import type { Router } from 'express'
-import type { Job } from '../queue/port.ts'
+import { byTurn, type Job } from '../queue/port.ts'
 import { objectOf, readText, sendJson, sendNothing, texts } from './body.ts'
 import type { Context } from './context.ts'
 
@@ -13,7 +13,9 @@ export function queueRoutes(router: Router, context: Context): void {
     const { running, pending } = await context.queue.list()
     const staged = running.filter(({ promptId }) => context.dispatcher.isStaged(promptId))
     const begun = running.filter((job) => !staged.includes(job))
-    sendJson(response, { queue_running: begun.map(listed), queue_pending: [...staged, ...pending].map(listed) })
+    // A job that was handed over early goes back when one is put before it, so all that wait stand in one order.
+    const waiting = [...staged, ...pending].sort(byTurn)
+    sendJson(response, { queue_running: begun.map(listed), queue_pending: waiting.map(listed) })
   })
 
   router.post('/queue', readText(MAX_BODY), async (request, response) => {

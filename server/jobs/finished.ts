@@ -1,6 +1,5 @@
 /** Finished prompts as jobs: what a list shows of each, made once of its history entry. */
 import { isRecord } from '../json.ts'
-import type { NodeProgress } from '../queue/node-times.ts'
 import type { History, HistoryEntry } from '../store/history.ts'
 
 export type Status = 'pending' | 'in_progress' | 'completed' | 'failed' | 'cancelled'
@@ -82,9 +81,6 @@ export function summaryOf(id: string, entry: HistoryEntry): Summary {
     workflowId: workflowIdOf(extraData),
   }
 }
-
-/** What the nodes of a finished prompt took. */
-export const nodesOf = (entry: HistoryEntry): Readonly<Record<string, NodeProgress>> => entry.heddle?.nodes ?? {}
 
 export class FinishedJobs {
   readonly #history: History

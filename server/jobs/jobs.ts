@@ -1,11 +1,11 @@
 /** Jobs by their ids: where each is, how long it will take, and cancelling, moving, following and waiting for it. */
 import type { Dispatcher } from '../queue/dispatcher.ts'
 import type { NodeProgress } from '../queue/node-times.ts'
-import type { Job, QueuePort } from '../queue/port.ts'
+import { byTurn, type Job, type QueuePort } from '../queue/port.ts'
 import { JobRecord } from '../queue/record.ts'
 import type { History } from '../store/history.ts'
 import { Estimates } from './estimates.ts'
-import { createdOf, FinishedJobs, nodesOf, workflowIdOf, type Status, type Summary } from './finished.ts'
+import { createdOf, FinishedJobs, workflowIdOf, type Status, type Summary } from './finished.ts'
 import type { NumberedEvent, Watchers } from './watchers.ts'
 
 export interface JobsParts {
@@ -71,7 +71,7 @@ export class Jobs {
     const { running, pending } = await this.#parts.queue.list()
     const [first] = this.#parts.dispatcher.line
     const begun = running.filter(({ promptId }) => promptId === first?.job.promptId)
-    const waiting = [...running.filter((job) => !begun.includes(job)), ...pending]
+    const waiting = [...running.filter((job) => !begun.includes(job)), ...pending].sort(byTurn)
     const ahead = begun.length
     let eta: number | null = 0
     return [...begun, ...waiting].map((job, index) => {
@@ -104,7 +104,7 @@ export class Jobs {
       ...summary,
       position: null,
       eta: null,
-      nodes: nodesOf(entry),
+      nodes: this.#parts.history.nodesOf(id),
       outputs,
       prompt: posted,
       extraData: prompt[3],
@@ -125,7 +125,7 @@ export class Jobs {
     const record = new JobRecord(job)
     const place = { node_id: null, node_type: '', executed: [], timestamp: Date.now() }
     record.note({ type: 'execution_interrupted', data: { prompt_id: id, ...place } })
-    history.add(id, record.entryText('interrupted'), record.reports)
+    history.add(id, record.entryText('interrupted'), record.beside)
     dispatcher.tellStatus()
     watchers.ended(record)
     return true

@@ -271,7 +271,7 @@ export class Dispatcher {
   /** History first, then the status that ends the prompt, then `executing` with no node: clients rely on that order. */
   #close(record: JobRecord, outcome: Outcome): void {
     const { promptId } = record.job
-    this.#parts.history.add(promptId, record.entryText(outcome), record.reports)
+    this.#parts.history.add(promptId, record.entryText(outcome), record.beside)
     this.#parts.queue.finish(promptId)
     this.tellStatus()
     if (record.owner !== null) this.#emit(record, 'executing', { node: null })

@@ -20,6 +20,10 @@ export interface Job {
 export type NewJob = Omit<Job, 'attempt'>
 export type JobTexts = Readonly<Record<'prompt' | 'extraData' | 'outputs', string>>
 
+type Place = Pick<Job, 'number' | 'promptId'>
+/** The order in which jobs run, for sorting. */
+export const byTurn = (a: Place, b: Place): number => a.number - b.number || (a.promptId < b.promptId ? -1 : 1)
+
 /** The JSON of a job's parts. */
 export const textsOf = ({ prompt, extraData, outputs, texts }: NewJob): JobTexts =>
   texts ?? {

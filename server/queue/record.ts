@@ -1,8 +1,8 @@
 /** What is written down of a running job: its messages and outputs, which make its history entry. */
 import { isPreview, type EngineEvent, type Outcome, type TextEvent } from '../engine/protocol.ts'
-import { Samplings, type PromptReports } from '../engine/samplings.ts'
+import { Samplings } from '../engine/samplings.ts'
 import { stringifyExact } from '../json.ts'
-import type { HistoryEntry } from '../store/history.ts'
+import type { Beside, HistoryEntry } from '../store/history.ts'
 import { NodeTimes } from './node-times.ts'
 import { textsOf, type Job } from './port.ts'
 
@@ -74,8 +74,9 @@ export class JobRecord {
     return typeof time === 'number' ? time : null
   }
 
-  get reports(): PromptReports {
-    return this.#samplings.all
+  /** What the history keeps beside the entry. */
+  get beside(): Beside {
+    return { reports: this.#samplings.all, nodes: this.times.all }
   }
 
   /** The history entry as JSON. */
@@ -94,7 +95,6 @@ export class JobRecord {
         messages: this.#messages,
       },
       meta: Object.fromEntries(meta) as Record<string, unknown>,
-      heddle: { nodes: this.times.all },
     }
     const head = `{"prompt":[${number},${JSON.stringify(promptId)},${prompt},${extraData},${outputs}],`
     return head + stringifyExact(rest).slice(1)

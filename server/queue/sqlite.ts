@@ -3,7 +3,7 @@ import type Database from 'libsql'
 import type { Secrets } from '../engine/protocol.ts'
 import { parseExact } from '../json.ts'
 import type { Writer } from '../store/writer.ts'
-import { DuplicateError, textsOf, type Job, type NewJob, type QueuePort } from './port.ts'
+import { byTurn, DuplicateError, textsOf, type Job, type NewJob, type QueuePort } from './port.ts'
 
 interface Row {
   readonly prompt_id: string
@@ -32,8 +32,7 @@ interface Entry {
 /** Characters of a job's text up to which it stays in memory. */
 const SMALL = 1 << 14
 
-const before = (a: Entry, b: Entry): boolean =>
-  a.number < b.number || (a.number === b.number && a.promptId < b.promptId)
+const before = (a: Entry, b: Entry): boolean => byTurn(a, b) < 0
 
 export class SqliteQueue implements QueuePort {
   readonly #writer: Writer

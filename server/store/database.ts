@@ -23,6 +23,9 @@ const SCHEMA = `
   ) WITHOUT ROWID;
   CREATE TRIGGER IF NOT EXISTS reports_go_with_history AFTER DELETE ON history
     BEGIN DELETE FROM reports WHERE prompt_id = OLD.prompt_id; END;
+  CREATE TABLE IF NOT EXISTS node_times (prompt_id TEXT PRIMARY KEY, nodes TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TRIGGER IF NOT EXISTS node_times_go_with_history AFTER DELETE ON history
+    BEGIN DELETE FROM node_times WHERE prompt_id = OLD.prompt_id; END;
   CREATE TABLE IF NOT EXISTS settings (id TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS counters (id TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 `

@@ -1,4 +1,4 @@
-/** What became of each prompt, kept in SQLite: the entries of GET /history, and beside them the reports of sampling runs. */
+/** What became of each prompt, kept in SQLite: the entries of GET /history, and beside them node times and the reports of sampling runs. */
 import type Database from 'libsql'
 import type { NodeReport, PromptReports } from '../engine/samplings.ts'
 import { parseExact, stringifyExact } from '../json.ts'
@@ -22,8 +22,13 @@ export interface HistoryEntry {
     readonly messages: readonly (readonly [event: string, data: unknown])[]
   }
   readonly meta: Readonly<Record<string, unknown>>
-  /** What the nodes took; older entries lack it. */
-  readonly heddle?: { readonly nodes: Readonly<Record<string, NodeProgress>> }
+}
+
+/** What is kept of a prompt beside its entry, which holds what ComfyUI tells and nothing else. */
+export interface Beside {
+  readonly reports: PromptReports
+  /** What the nodes took, by id. */
+  readonly nodes: Readonly<Record<string, NodeProgress>>
 }
 
 /** As many entries as ComfyUI keeps; the oldest go first. */
@@ -57,13 +62,15 @@ export class History {
       add: prepare('INSERT INTO history (prompt_id, entry) VALUES (?, ?)'),
       shorten: prepare('DELETE FROM history WHERE place <= ?'),
       report: prepare('INSERT OR REPLACE INTO reports VALUES (?, ?, ?)'),
+      times: prepare('INSERT OR REPLACE INTO node_times VALUES (?, ?)'),
+      timesOf: prepare('SELECT nodes FROM node_times WHERE prompt_id = ?'),
       get: prepare('SELECT entry FROM history WHERE prompt_id = ?'),
       has: prepare('SELECT 1 AS found FROM history WHERE prompt_id = ?'),
     }
   }
 
-  /** Adds an entry, as JSON, as the newest, with its reports if there are any; one with the same id is replaced. */
-  add(promptId: string, entry: string, reports: PromptReports): void {
+  /** Adds an entry, as JSON, as the newest, with what is kept beside it; one with the same id is replaced. */
+  add(promptId: string, entry: string, { reports, nodes }: Beside): void {
     this.#forget([promptId])
     this.#unwritten.set(promptId, entry)
     this.#writer.write(() => {
@@ -72,6 +79,7 @@ export class History {
       const { lastInsertRowid: place } = this.#statements.add.run(promptId, entry)
       // Places are given in order, so those KEPT below the newest are surely beyond the limit.
       this.#statements.shorten.run(Number(place) - KEPT)
+      if (Object.keys(nodes).length > 0) this.#statements.times.run(promptId, JSON.stringify(nodes))
       if (reports.reports.length + reports.warnings.length > 0)
         this.#statements.report.run(promptId, stringifyExact(reports.reports.map(summaryOf)), stringifyExact(reports))
     })
@@ -98,6 +106,13 @@ export class History {
   getJson(promptId: string): string | null {
     const row = this.#statements.get.get(promptId) as Row | undefined
     return this.#unwritten.get(promptId) ?? row?.entry ?? null
+  }
+
+  /** What the nodes of a prompt in the history took, by id. */
+  nodesOf(promptId: string): Beside['nodes'] {
+    this.#writer.flush()
+    const row = this.#statements.timesOf.get(promptId) as { nodes: string } | undefined
+    return row === undefined ? {} : (JSON.parse(row.nodes) as Beside['nodes'])
   }
 
   has(promptId: string): boolean {
