@@ -81,7 +81,11 @@ it('keeps user files and settings, and reads models and node definitions', async
   await api.storeUserData('workflows/sdk.json', { nodes: [] })
   expect(await (await api.getUserData('workflows/sdk.json')).json()).toEqual({ nodes: [] })
   const listed = await api.listUserDataV2('workflows')
-  expect(listed.map(({ name, type }) => [name, type])).toEqual([['sdk.json', 'file']])
+  // This client names the folder `dir`, which ComfyUI does not read here: it gets everything, folders first.
+  expect(listed.map(({ name, type }) => [name, type])).toEqual([
+    ['workflows', 'directory'],
+    ['sdk.json', 'file'],
+  ])
   await api.storeSetting('Sdk.Setting', 5)
   expect(await api.getSetting('Sdk.Setting')).toBe(5)
   expect(await api.getNodeDefs('SaveImage')).toHaveProperty('SaveImage.output_node', true)

@@ -36,7 +36,8 @@ describe('a prompt', () => {
     await client.ended(id)
     expect(client.story(id)).toEqual(NORMAL)
     expect(client.event(id, 'executed')).toMatchObject({ output: { text: ['11'] } })
-    const types = client.log.slice(from).map((event) => event.type)
+    // An engine that comes up meanwhile is told too; ComfyUI's own events keep their order.
+    const types = client.log.slice(from).flatMap(({ type }) => (type === 'heddle.nodes' ? [] : type))
     expect(types.slice(0, 3)).toEqual(['status', 'status', 'execution_start'])
     expect(types.slice(-3)).toEqual(['execution_success', 'status', 'executing'])
     // Asked once, without waiting: clients look as soon as they hear the end.
