@@ -31,7 +31,9 @@ export function valuesFor({ definition, inputs }: RegisteredNode, given: Values,
     if (parsed.ok) values[name] = parsed.value
     else faults.push(`${name}: ${parsed.fault.message} ${parsed.fault.details}`.trim())
   }
-  if (faults.length === 0) faults.push(...Object.values(definition.validate?.(values) ?? {}))
+  const refused: unknown = faults.length === 0 ? definition.validate?.(values) : undefined
+  if (typeof refused === 'string') faults.push(refused)
+  else faults.push(...Object.values(refused ?? {}).map(String))
   if (faults.length > 0) throw new Error(`${where}: ${faults.join('; ')}`)
   return values
 }

@@ -8,7 +8,7 @@ export interface Case {
   readonly comfyui: string
   /** The value to reach: at most for times and sizes, at least for rates. */
   readonly target: number | null
-  measure(load: Load, runs: number): Promise<readonly number[]>
+  readonly measure: (load: Load, runs: number) => Promise<readonly number[]>
 }
 
 let fresh = Math.floor(Math.random() * 1e9)

@@ -64,11 +64,16 @@ export async function calibrateSenCache(plan: CalibrationRuns): Promise<SenCache
   const points = [...latents.all, ...times.all]
   if (points.length === 0)
     throw new Error('CalibrateSenCache: expected at least two evaluations to compare, received one')
+  const met = sigmas.filter((sigma, i) => i + 1 < sigmas.length && sigma !== sigmas[i + 1])
+  // Samplers that look ahead come to a level more than once.
+  const levels = [...new Set(met)]
+  const atLevels = (values: readonly (readonly number[])[]) =>
+    levels.map((level) => mean(values.filter((_, i) => met[i] === level).flat()))
   return {
     ...{ method: 'SenCache', model: plan.model.name, source: sourceOf(conditions), conditions },
-    sigmas: sigmas.filter((sigma, i) => i + 1 < sigmas.length && sigma !== sigmas[i + 1]),
-    latent: latents.all.map(mean),
-    time: times.all.map(mean),
+    sigmas: levels,
+    latent: atLevels(latents.all),
+    time: atLevels(times.all),
     spread: Math.max(...points.map((point) => (mean(point) > 0 ? deviation(point) / mean(point) : 0))),
   }
 }

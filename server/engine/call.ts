@@ -151,12 +151,10 @@ export function wantedInputs(site: CallSite): readonly string[] | Promise<readon
     return true
   }
   const asked = callsOf(site).filter(({ blocked }) => blocked === null)
-  const answers: (readonly string[] | Promise<readonly string[]>)[] = asked.map(
-    ({ values }) => definition.needs?.(values as never) ?? [],
-  )
+  const answers = asked.map(({ values }) => definition.needs?.(values as never) ?? [])
   const missing = (names: readonly (readonly string[])[]) => [...new Set(names.flat())].filter(isMissing)
   return answers.some((answer) => answer instanceof Promise)
-    ? Promise.all(answers).then(missing)
+    ? Promise.all(answers.map((answer) => Promise.resolve(answer))).then(missing)
     : missing(answers as (readonly string[])[])
 }
 
@@ -182,7 +180,9 @@ export function invoke(
   const calls = callsOf(site)
   if (!heavy || calls.length === 1) {
     const parts = calls.map(run)
-    return parts.some((part) => part instanceof Promise) ? Promise.all(parts) : (parts as Part[])
+    return parts.some((part) => part instanceof Promise)
+      ? Promise.all(parts.map((part) => Promise.resolve(part)))
+      : (parts as Part[])
   }
   return (async () => {
     const parts: Part[] = []

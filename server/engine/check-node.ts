@@ -112,7 +112,7 @@ function checkInput(name: string, spec: Spec<unknown>, node: PromptNode, into: C
 /** Whether `validate` decides this input's range and choices. */
 export function decidesItself({ definition }: RegisteredNode, name: string): boolean {
   const { validates } = definition
-  return validates === 'all' || (validates)?.includes(name) === true
+  return validates === 'all' || validates?.includes(name) === true
 }
 
 /** A node's own refusal as errors: one per input it names, or, for a text alone, per input that it checks. */
@@ -149,7 +149,7 @@ async function ownErrors(node: PromptNode, registered: RegisteredNode, checked: 
   const names =
     definition.validates === 'all' || definition.validates === undefined
       ? Object.keys(node.inputs)
-      : (definition.validates)
+      : definition.validates
   try {
     checked.errors.push(...refusals(await definition.validate?.(checked.values), checked, names))
     const literals = literalTypes(node, registered)

@@ -131,14 +131,11 @@ class Run {
         since = Date.now()
       }
     }
-    this.#checkDone()
-    if (this.#failure) throw this.#failure
-  }
-
-  /** Nothing is ready and nothing works: all is done, or what is left waits for itself. */
-  #checkDone(): void {
+    // Nothing is ready and nothing works: all is done, or what is left waits for itself.
     const left = [...this.#schedule.pending]
-    if (left.length > 0) throw ringAt(left.find((id) => this.#graph.parentOf(id) !== null), left)
+    const added = left.find((id) => this.#graph.parentOf(id) !== null)
+    if (left.length > 0) throw ringAt(added, left)
+    if (this.#failure) throw this.#failure
   }
 
   /** Starts a node; a synchronous one is finished, or waits again, when this returns. */
@@ -259,7 +256,10 @@ class Run {
 
   /** Takes what the calls gave: outputs, or nodes that will give them. */
   #take(site: CallSite, parts: readonly Part[]): void | Promise<void> {
-    if (!parts.some(({ kind }) => kind === 'expansion')) return void this.#finish(site.id, joined(parts, site))
+    if (!parts.some(({ kind }) => kind === 'expansion')) {
+      this.#finish(site.id, joined(parts, site))
+      return
+    }
     const { id } = site
     const { registry, files } = this.#engine
     const { added, sources } = grow(this.#graph, id, parts, registry)

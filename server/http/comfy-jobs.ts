@@ -91,7 +91,10 @@ export function comfyJobRoutes(router: Router, context: Context): void {
   router.get('/jobs/:id', async (request, response) => {
     const { id } = request.params
     const job = await jobs.find(id)
-    if (!job) return sendJson(response, { error: 'Job not found' }, 404)
+    if (!job) {
+      sendJson(response, { error: 'Job not found' }, 404)
+      return
+    }
     const { outputs, prompt, extraData } = job
     const status = context.history.get(id)?.status
     const more = status === undefined ? {} : { execution_status: status }
@@ -100,8 +103,10 @@ export function comfyJobRoutes(router: Router, context: Context): void {
 
   router.post('/jobs/cancel', readText(MAX_BODY), async (request, response) => {
     const ids = objectOf(request)['job_ids']
-    if (!Array.isArray(ids) || !ids.every((id): id is string => typeof id === 'string'))
-      return sendJson(response, { error: 'job_ids must be a list of ids' }, 400)
+    if (!Array.isArray(ids) || !ids.every((id): id is string => typeof id === 'string')) {
+      sendJson(response, { error: 'job_ids must be a list of ids' }, 400)
+      return
+    }
     let cancelled = false
     for (const id of ids) cancelled = (await jobs.cancel(id)) || cancelled
     sendJson(response, { cancelled })

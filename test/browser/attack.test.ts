@@ -45,9 +45,10 @@ describe.skipIf(executable === null)('hostile workflows', () => {
     // A hostile server, too: file names and a pack's texts reach menus and tooltips.
     await stage.page.route('**/api/object_info', async (route) => {
       const info = (await (await route.fetch()).json()) as Record<string, Record<string, unknown>>
-      const declared = info['KSampler']!['input'] as { required: Record<string, [unknown, Record<string, unknown>]> }
-      const [, options] = declared.required['sampler_name']!
-      Object.assign(options, { options: [SCRIPT, 'euler'], tooltip: SCRIPT })
+      const declared = info['KSampler']!['input'] as { required: Record<string, [string[], Record<string, unknown>]> }
+      const [choices, options] = declared.required['sampler_name']!
+      choices.unshift(SCRIPT)
+      Object.assign(options, { tooltip: SCRIPT })
       info['KSampler']!['description'] = SCRIPT
       info['Evil'] = { ...info['KSampler'], display_name: SCRIPT, category: SCRIPT }
       await route.fulfill({ json: info })

@@ -195,7 +195,7 @@ describe('a webhook', () => {
 })
 
 /** A socket that has its events numbered. */
-async function numbered(id: string, since: string) {
+function numbered(id: string, since: string) {
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}/ws?clientId=${id}&since=${since}`)
   const heard: { type: string; seq?: number; data: Record<string, unknown> }[] = []
   socket.on('message', (raw: Buffer, binary) => {
@@ -214,7 +214,7 @@ async function numbered(id: string, since: string) {
 
 describe('a client that comes back', () => {
   it('hears what it missed, once and in order; nobody else does', async () => {
-    const first = await numbered('returning', '')
+    const first = numbered('returning', '')
     const session = String((await first.find('heddle.session')).data['session'])
     expect(first.heard[0]?.type).toBe('status')
     const whole = await submit(chain(7), { client_id: 'returning' }, '?wait=10')
@@ -223,12 +223,12 @@ describe('a client that comes back', () => {
     first.socket.terminate()
     const missed = await submit(chain(8), { client_id: 'returning' }, '?wait=10')
 
-    const thief = await numbered('other', `${session}:0`)
+    const thief = numbered('other', `${session}:0`)
     expect((await thief.find('heddle.session')).data).toMatchObject({ replayed: 0, lost: 0 })
-    const stranger = await numbered('returning', `${'0'.repeat(32)}:0`)
+    const stranger = numbered('returning', `${'0'.repeat(32)}:0`)
     expect((await stranger.find('heddle.session')).data).toMatchObject({ replayed: 0, lost: 0 })
 
-    const second = await numbered('returning', `${session}:${seen}`)
+    const second = numbered('returning', `${session}:${seen}`)
     await second.find('heddle.session')
     await new Promise((resolve) => setTimeout(resolve, 100))
     const again = second.heard.filter(({ seq }) => seq !== undefined)

@@ -55,10 +55,10 @@ function changed(source: LooseSource, role: Role, changes: readonly ChangeWeight
 export function textNeeds<const S extends Slots>(declared: {
   readonly types: readonly string[]
   readonly slots: S
-  assemble(
+  readonly assemble: (
     encoders: { readonly [K in keyof S]: EncoderOf<S[K]> },
     around: TextSurroundings,
-  ): TextEncoders | Promise<TextEncoders>
+  ) => TextEncoders | Promise<TextEncoders>
 }): TextNeeds {
   const { types, slots, assemble } = declared
   const needs: TextNeeds = {

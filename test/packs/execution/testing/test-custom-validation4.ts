@@ -13,7 +13,7 @@ export default defineNode({
   },
   outputs: { IMAGE: 'IMAGE' },
   validate({ input1, input2 }) {
-    const wrong = [input1, input2].find((value) => value !== undefined && typeof value !== 'number')
+    const wrong = [input1, input2].find((value: unknown) => value !== undefined && typeof value !== 'number')
     return wrong === undefined ? undefined : `Invalid type: ${typeof wrong}`
   },
   run: ({ input1, input2 }) => ({ IMAGE: times(input1, input2) }),
