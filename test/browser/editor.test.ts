@@ -89,7 +89,7 @@ describe.skipIf(executable === null)('the editor', () => {
     expect(await nodes().count()).toBe(before)
   })
 
-  it('cancels what runs and what waits', async () => {
+  it('cancels what runs and what waits', { timeout: 120_000 }, async () => {
     const { page } = stage
     const workflow = await shipped()
     for (const node of workflow.nodes) if (node.type === 'KSampler') node.widgets_values[2] = 5000

@@ -9,6 +9,26 @@ const WHOLE = 8
 /** Most sections of a text. */
 const MOST_SECTIONS = 32
 
+/** Ids above this are no tokens: the library fills a table up to the largest, and a billion takes it minutes. */
+const MOST_TOKENS = 1 << 22
+
+const isId = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0 && Number(value) < MOST_TOKENS
+
+/** Why the ids of this definition cannot be meant; null when they can. Lists of pieces with scores have no ids of their own. */
+function faultOfIds(json: Json): string | null {
+  const { vocab } = (json['model'] ?? {}) as { vocab?: unknown }
+  const added: readonly unknown[] = Array.isArray(json['added_tokens']) ? json['added_tokens'] : []
+  const ids = added.map((token) => (token as { id?: unknown } | null)?.id)
+  if (typeof vocab === 'object' && vocab !== null && !Array.isArray(vocab))
+    for (const id of Object.values(vocab)) ids.push(id)
+  else if (Array.isArray(vocab) && !vocab.every((piece) => Array.isArray(piece)))
+    return 'model.vocab is a list of other things than pieces with scores'
+  const strange = ids.find((id) => !isId(id))
+  return strange === undefined
+    ? null
+    : `expected whole numbers below ${MOST_TOKENS} as token ids, found ${JSON.stringify(strange)}`
+}
+
 /** One of the pieces of fixed length that a long text is encoded in. */
 export interface Section {
   /** `limit` ids: a part of the text between the special tokens, then padding. */
@@ -33,6 +53,8 @@ export class TextTokenizer {
 
   /** `name` stands in warnings; `config` is tokenizer_config.json. */
   constructor(json: Json, config: Json, limit: number, name: string) {
+    const fault = faultOfIds(json)
+    if (fault) throw new Error(`${name}: ${fault}`)
     this.#tokenizer = new Tokenizer(json, config)
     this.limit = limit
     this.#name = name

@@ -232,6 +232,15 @@ describe('broken tokenizers', () => {
     fc.assert(runs, { numRuns: 300 })
   })
 
+  it('ids that would fill the memory', () => {
+    for (const vocab of [[1e9, 1e9], { a: 1e9 }, { a: -1 }, { a: 'b' }]) {
+      const model = { ...(whole['model'] as object), vocab }
+      expect(() => new TextTokenizer({ ...whole, model }, {}, 8, 'x')).toThrow(
+        /^x: .*(token ids|pieces with scores)/,
+      )
+    }
+  })
+
   it('SentencePiece models of any bytes', () => {
     const piece = (text: string, kind: number) => {
       const name = new TextEncoder().encode(text)
