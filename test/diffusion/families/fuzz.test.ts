@@ -235,9 +235,7 @@ describe('broken tokenizers', () => {
   it('ids that would fill the memory', () => {
     for (const vocab of [[1e9, 1e9], { a: 1e9 }, { a: -1 }, { a: 'b' }]) {
       const model = { ...(whole['model'] as object), vocab }
-      expect(() => new TextTokenizer({ ...whole, model }, {}, 8, 'x')).toThrow(
-        /^x: .*(token ids|pieces with scores)/,
-      )
+      expect(() => new TextTokenizer({ ...whole, model }, {}, 8, 'x')).toThrow(/^x: .*(token ids|pieces with scores)/)
     }
   })
 
