@@ -86,10 +86,11 @@ describe('conversion', () => {
     expect(resolveChoices('open { and \\{a\\|b\\} {x', last)).toBe('open { and {a|b} {x')
     const node = { id: 1, type: 'CLIPTextEncode', widgets_values: ['{same|same}'] }
     expect(convert({ nodes: [node], links: [] })).toMatchObject({ 1: { inputs: { text: 'same' } } })
-    const began = performance.now()
+    // Processor time, since others may keep the cores busy.
+    const began = process.cpuUsage()
     for (const hostile of ['{', '{|', '{a|b}', '}']) resolveChoices(hostile.repeat(50_000))
     resolveChoices(`${'{'.repeat(50_000)}${'}'.repeat(50_000)}`)
-    expect(performance.now() - began).toBeLessThan(1000)
+    expect(process.cpuUsage(began).user).toBeLessThan(1_000_000)
     fc.assert(
       fc.property(fc.string(), (text) => resolveChoices(text.replace(/[{}|\\]/g, '')) === text.replace(/[{}|\\]/g, '')),
     )

@@ -175,9 +175,10 @@ describe('tokenizers', () => {
       await openTokenizer(join(whole, 'tokenizer'), 77, 'CLIP'),
       await openTokenizer(join(whole, 'tokenizer_2'), 512, 'T5'),
     ]
-    const begin = performance.now()
+    // Processor time, since others may keep the cores busy.
+    const begin = process.cpuUsage()
     for (const tokenizer of tokenizers) expect(tokenizer.encode(text).length).toBe(tokenizer.limit)
-    expect(performance.now() - begin).toBeLessThan(1000)
+    expect(process.cpuUsage(begin).user).toBeLessThan(1_000_000)
   })
 
   it('say which folder has a definition that cannot be read', async () => {
