@@ -245,12 +245,12 @@ class Run {
     const work = started
       .then(() => this.#board.publish())
       .catch((error: unknown) => this.#stop(stoppedAt(id, error)))
+      // It may fail while #all waits for something else, so it is remembered and not only thrown.
+      .catch((failed: unknown) => this.#abort.abort(failed))
       .finally(() => {
         if (heavy) this.#heavyBusy = false
         this.#working.delete(id)
       })
-    // Failures are met by the race in #all, or, once the run has ended, by allSettled.
-    work.catch(() => undefined)
     this.#working.set(id, work)
   }
 

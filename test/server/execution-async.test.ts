@@ -92,6 +92,15 @@ describe('nodes that wait', () => {
     expect(result.error).toBeUndefined()
   })
 
+  it('tell of a failure that comes while the engine lets messages in', async () => {
+    start()
+    const failing = graph.node('TestBusyError', { value: image('BLACK').out(0), busy: 0.03 })
+    show(failing)
+    const { error } = await go()
+    expect(error).toMatchObject({ node_id: failing.id, node_type: 'TestBusyError' })
+    expect(error?.['exception_message']).toContain('after hard work')
+  })
+
   it('tell of their failure, and the next prompt runs', async () => {
     start()
     const failing = graph.node('TestAsyncError', { value: image('BLACK').out(0), error_after: 0.05 })
