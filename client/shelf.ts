@@ -1,10 +1,9 @@
 /** The open file: its name, whether it differs from what is stored, the draft, and opening and saving. */
+import { embeddedWorkflow, isCarrier } from '../formats/metadata/read.ts'
 import type { App } from './app.ts'
 import * as server from './api/workflows.ts'
 import type { WorkflowEntry } from './api/workflows.ts'
 import { parseJson, stringifyJson } from './model/json.ts'
-import { pngTexts } from './model/picture-metadata.ts'
-import { webpTexts } from './model/webp-metadata.ts'
 import { z } from './model/zod.ts'
 
 const DRAFT = 'heddle.draft'
@@ -98,19 +97,11 @@ export class Shelf {
     this.app.open(EMPTY, 'Untitled')
   }
 
-  /** Opens a file from disk: a workflow or API prompt in JSON, or a PNG or WebP that carries one. */
+  /** Opens a file from disk: a workflow or API prompt in JSON, or a picture or video that carries one. */
   async openFile(file: File): Promise<void> {
-    const text = file.type.startsWith('image/') ? await embedded(file) : await file.text()
-    if (text === null) throw new Error(`'${file.name}' carries no workflow.`)
-    let json: unknown
-    try {
-      json = parseJson(text)
-    } catch (error) {
-      throw new Error(`'${file.name}' is not JSON: ${error instanceof Error ? error.message : String(error)}`, {
-        cause: error,
-      })
-    }
-    this.app.open(json, file.name.replace(/\.(json|png)$/i, ''))
+    const json = await workflowIn(file)
+    if (json === null) throw new Error(`'${file.name}' carries no workflow.`)
+    this.app.open(json, file.name.replace(/\.(json|png|webp|mp4|mov|webm|mkv)$/i, ''))
   }
 
   /** Saves under a name; false when another file has it and `overwrite` is not set. */
@@ -142,9 +133,15 @@ export class Shelf {
   }
 }
 
-/** The workflow that a picture carries, else its API prompt, else null. */
-async function embedded(file: File): Promise<string | null> {
+/** What a file holds, by its bytes, whatever its name says; null for a picture or video that carries nothing. */
+async function workflowIn(file: File): Promise<unknown> {
   const bytes = new Uint8Array(await file.arrayBuffer())
-  const texts = new Map([...(await pngTexts(bytes)), ...webpTexts(bytes)])
-  return texts.get('workflow') ?? texts.get('prompt') ?? null
+  try {
+    if (isCarrier(bytes)) return await embeddedWorkflow(bytes, parseJson)
+    if (/^(image|video)\//.test(file.type)) return null
+    return parseJson(new TextDecoder().decode(bytes))
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Error(`'${file.name}' cannot be read: ${why}`, { cause: error })
+  }
 }

@@ -13,7 +13,7 @@ const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--excl
   .filter((path) => path !== '' && existsSync(join(root, path)))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const sources = tracked.filter((path) => /\.(ts|css|py)$/.test(path) && !/generated\/|\.d\.ts$|fixtures\//.test(path))
-const code = sources.filter((path) => /^(server|nodes|diffusion|client|bench)\/.*\.ts$/.test(path))
+const code = sources.filter((path) => /^(server|nodes|diffusion|formats|client|bench)\/.*\.ts$/.test(path))
 
 /** Imports of a file: relative ones as paths from the root, packages by name; `typeOnly` when the whole import is types. */
 function importsOf(path: string): { target: string; typeOnly: boolean }[] {
@@ -37,8 +37,9 @@ const top = (path: string): string => path.split('/')[0] ?? ''
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   diffusion: ['diffusion'],
   nodes: ['nodes', 'diffusion'],
-  server: ['server', 'nodes', 'diffusion'],
-  client: ['client'],
+  formats: ['formats'],
+  server: ['server', 'nodes', 'diffusion', 'formats'],
+  client: ['client', 'formats'],
   bench: ['bench', 'server', 'nodes', 'diffusion'],
 }
 

@@ -174,7 +174,7 @@ export class Library extends Panel {
       </div>
       <input
         type="file"
-        accept=".json,application/json,image/png"
+        accept=".json,application/json,image/png,image/webp,video/mp4,video/quicktime,video/webm,video/x-matroska"
         hidden
         @change=${(event: Event) => this.pick(event)}
       />

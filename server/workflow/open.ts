@@ -1,9 +1,10 @@
 /** Opens a workflow file of any kind, and changes single inputs of a prompt. */
 import { readFile } from 'node:fs/promises'
+import { embeddedWorkflow, isCarrier } from '../../formats/metadata/read.ts'
+import { MetadataError } from '../../formats/metadata/texts.ts'
 import type { ObjectInfo } from '../engine/protocol.ts'
 import { isRecord, parseExact } from '../json.ts'
 import { isWorkflow, toPrompt } from './convert.ts'
-import { isPicture, workflowInPicture } from './metadata.ts'
 import { WorkflowError } from './read.ts'
 
 /** A file's content: a prompt, and the workflow of the editor if that is what the file holds. */
@@ -18,17 +19,18 @@ async function parse(path: string): Promise<unknown> {
     throw new WorkflowError(code === 'ENOENT' ? `There is no file ${path}` : `${path} cannot be read: ${String(code)}`)
   })
   try {
-    if (!isPicture(bytes)) return parseExact(bytes.toString('utf8'))
-    const found = await workflowInPicture(bytes)
-    if (found === null) throw new WorkflowError(`${path} is a picture that carries no workflow`)
+    if (!isCarrier(bytes)) return parseExact(bytes.toString('utf8'))
+    const found = await embeddedWorkflow(bytes, parseExact)
+    if (found === null) throw new WorkflowError(`${path} is a picture or a video that carries no workflow`)
     return found
   } catch (error) {
     if (error instanceof WorkflowError) throw error
+    if (error instanceof MetadataError) throw new WorkflowError(`${path}: ${error.message}`)
     throw new WorkflowError(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 
-/** Reads a saved workflow, an API prompt, a body as posted to /prompt, or a PNG or WebP with one inside. Throws WorkflowError. */
+/** Reads a saved workflow, an API prompt, a body as posted to /prompt, or a picture or video with one inside. Throws WorkflowError. */
 export async function openWorkflow(path: string, classes: ObjectInfo): Promise<OpenedWorkflow> {
   const parsed = await parse(path)
   const value = isRecord(parsed) && isRecord(parsed['prompt']) && !isWorkflow(parsed) ? parsed['prompt'] : parsed

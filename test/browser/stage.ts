@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import chromium from '@sparticuz/chromium'
 import { chromium as driver, type Browser, type Page } from 'playwright-core'
+import { lacking } from '../skip.ts'
 
 const root = join(import.meta.dirname, '../..')
 const shots = join(import.meta.dirname, '.shots')
@@ -24,7 +25,7 @@ export async function findBrowser(): Promise<string | null> {
   const given = process.env['CHROME_PATH']
   if (given === undefined && process.platform === 'linux' && process.arch === 'x64') return chromium.executablePath()
   const found = PLACES.find((path) => path !== undefined && existsSync(path)) ?? null
-  if (found === null) console.log('No browser: set CHROME_PATH to a Chrome or Chromium. The browser tests are skipped.')
+  lacking(found !== null, 'the editor in a browser', 'Set CHROME_PATH to a Chrome or Chromium.')
   return found
 }
 

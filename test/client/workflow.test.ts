@@ -1,8 +1,6 @@
-/** Opening workflow files: checks, old forms, broken links, placeholders, API prompts, and pictures that carry one. */
-import { crc32, deflateSync } from 'node:zlib'
+/** Opening workflow files: checks, old forms, broken links, placeholders and API prompts. */
 import { describe, expect, it } from 'vitest'
 import { fromPrompt } from '../../client/model/from-prompt.ts'
-import { pngTexts } from '../../client/model/picture-metadata.ts'
 import { reconcile } from '../../client/model/reconcile.ts'
 import { toPrompt } from '../../client/model/to-prompt.ts'
 import { parseWorkflow, WorkflowError } from '../../client/model/workflow.ts'
@@ -103,49 +101,5 @@ describe('API prompts', () => {
   it('are told from other JSON', () => {
     for (const other of [[], null, { a: 1 }, { a: { inputs: {} } }])
       expect(() => fromPrompt(other, types)).toThrow('neither a workflow nor an API prompt')
-  })
-})
-
-describe('PNG texts', () => {
-  const chunk = (type: string, body: Buffer): Buffer => {
-    const out = Buffer.alloc(12 + body.length)
-    out.writeUInt32BE(body.length)
-    out.write(type, 4, 'latin1')
-    body.copy(out, 8)
-    out.writeUInt32BE(crc(out.subarray(4, 8 + body.length)), 8 + body.length)
-    return out
-  }
-  const crc = (bytes: Buffer): number => (typeof crc32 === 'function' ? crc32(bytes) : 0)
-  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
-  const text = (keyword: string, value: string): Buffer => Buffer.from(`${keyword}\0${value}`, 'latin1')
-
-  it('reads plain, compressed and international texts', async () => {
-    const packed = Buffer.concat([Buffer.from('prompt\0\0', 'latin1'), deflateSync('{"a":1}')])
-    const international = Buffer.concat([
-      Buffer.from('note\0\x01\0en\0\0', 'latin1'),
-      deflateSync(Buffer.from('für', 'utf8')),
-    ])
-    const file = Buffer.concat([
-      signature,
-      chunk('tEXt', text('workflow', '{"nodes":[]}')),
-      chunk('zTXt', packed),
-      chunk('iTXt', international),
-      chunk('IEND', Buffer.alloc(0)),
-    ])
-    expect(Object.fromEntries(await pngTexts(file))).toEqual({
-      workflow: '{"nodes":[]}',
-      prompt: '{"a":1}',
-      note: 'für',
-    })
-  })
-
-  it('stops at a truncated chunk, and reads nothing from other files', async () => {
-    const whole = Buffer.concat([
-      signature,
-      chunk('tEXt', text('a', 'b')),
-      chunk('tEXt', text('workflow', 'x'.repeat(100))),
-    ])
-    expect([...(await pngTexts(whole.subarray(0, whole.length - 30))).keys()]).toEqual(['a'])
-    expect((await pngTexts(Buffer.from('GIF89a'))).size).toBe(0)
   })
 })

@@ -1,13 +1,10 @@
-/** Conversion of saved workflows where rules meet: nested subgraphs, chains of reroutes and bypasses, exact numbers; and pictures as ComfyUI writes them. */
+/** Conversion of saved workflows where rules meet: nested subgraphs, chains of reroutes and bypasses, exact numbers. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { webpTexts } from '../../client/model/webp-metadata.ts'
 import type { ObjectInfo } from '../../server/engine/protocol.ts'
 import { parseExact, stringifyExact } from '../../server/json.ts'
 import { toPrompt } from '../../server/workflow/convert.ts'
-import { workflowInPicture } from '../../server/workflow/metadata.ts'
 import classes from '../../server/workflow/reference-classes.json' with { type: 'json' }
 
 const known = {
@@ -158,50 +155,5 @@ describe('conversion', () => {
     }
     for (const { workflow } of Object.values(cases).filter((one) => Array.isArray(one.workflow.links[0])))
       expect(toPrompt({ ...workflow, links: asObjects(workflow.links) }, classes)).toEqual(toPrompt(workflow, classes))
-  })
-})
-
-describe('pictures as ComfyUI writes them', () => {
-  const workflow = { nodes: [], seed: 7 }
-  /** An EXIF part as Pillow makes it: big-endian, Make before Model. */
-  function pillow(prefix: string): Buffer {
-    const texts = [
-      [0x010f, `workflow:${JSON.stringify(workflow)}\0`],
-      [0x0110, 'prompt:{}\0'],
-    ] as const
-    const head = Buffer.alloc(8 + 2 + 24 + 4)
-    head.write('MM\0*', 0, 'latin1')
-    head.writeUInt32BE(8, 4)
-    head.writeUInt16BE(2, 8)
-    let offset = head.length
-    texts.forEach(([tag, text], i) => {
-      head.writeUInt16BE(tag, 10 + 12 * i)
-      head.writeUInt16BE(2, 12 + 12 * i)
-      head.writeUInt32BE(text.length, 14 + 12 * i)
-      head.writeUInt32BE(offset, 18 + 12 * i)
-      offset += text.length
-    })
-    return Buffer.concat([Buffer.from(prefix, 'latin1'), head, ...texts.map(([, text]) => Buffer.from(text, 'latin1'))])
-  }
-  function riff(exif: Buffer): Buffer {
-    const size = Buffer.alloc(4)
-    size.writeUInt32LE(exif.length)
-    return Buffer.concat([Buffer.from('RIFF\0\0\0\0WEBPEXIF', 'latin1'), size, exif, Buffer.alloc(exif.length % 2)])
-  }
-
-  it.each(['', 'Exif\0\0'])('WebP with the prefix %j', async (prefix) => {
-    expect(await workflowInPicture(riff(pillow(prefix)))).toEqual(workflow)
-    expect(webpTexts(riff(pillow(prefix))).get('workflow')).toBe(JSON.stringify(workflow))
-  })
-
-  it('none in a plain WebP, and damaged ones do no harm', async () => {
-    const plain = await sharp({ create: { width: 4, height: 4, channels: 3, background: 'teal' } })
-      .webp()
-      .toBuffer()
-    expect(await workflowInPicture(plain)).toBeNull()
-    expect(webpTexts(plain).size).toBe(0)
-    const whole = pillow('')
-    for (let length = 0; length < 40; length++)
-      expect(await workflowInPicture(riff(whole.subarray(0, length)))).toBeNull()
   })
 })

@@ -3,11 +3,13 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { embeddedWorkflow } from '../../formats/metadata/read.ts'
 import type { ObjectInfo } from '../../server/engine/protocol.ts'
+import { parseExact } from '../../server/json.ts'
 import { checkConversions } from '../../server/workflow/check.ts'
 import { toPrompt } from '../../server/workflow/convert.ts'
-import { workflowInPicture } from '../../server/workflow/metadata.ts'
-import { setInput } from '../../server/workflow/open.ts'
+import { openWorkflow, setInput } from '../../server/workflow/open.ts'
+import { webm } from '../formats/containers.ts'
 import { chain, Client, entryOf, freshData, heddle, node, PACK, post, removeData, serve } from './harness.ts'
 
 const CASES = join(import.meta.dirname, '../fixtures/workflow-to-prompt-a.json')
@@ -186,10 +188,22 @@ describe('heddle run', () => {
     const first = await run(await file('picture.json', prompt))
     expect(first.code, first.stdout).toBe(0)
     const [picture] = (JSON.parse(first.stdout) as { outputs: { file: string }[] }).outputs
-    expect(await workflowInPicture(await readFile(picture!.file))).toEqual(prompt)
+    expect(await embeddedWorkflow(await readFile(picture!.file), parseExact)).toEqual(prompt)
     expect((await run(picture!.file)).code).toBe(0)
     expect((await run(join(data, 'input/teal.png'))).code).toBe(1)
   })
+})
+
+it('a video is opened by the workflow that it carries, a file without one is named', async () => {
+  const none = {} as ObjectInfo
+  const path = await file(
+    'film.webm',
+    webm({ PROMPT: '{"2":{"class_type":"A","inputs":{"seed":18446744073709551615}}}' }),
+  )
+  const { prompt } = await openWorkflow(path, none)
+  expect(prompt['2']).toMatchObject({ inputs: { seed: 18446744073709551615n } })
+  const empty = openWorkflow(await file('empty.webm', webm({})), none)
+  await expect(empty).rejects.toThrow(/empty\.webm is a picture or a video that carries no workflow/)
 })
 
 it('--set takes JSON or text, for ids with dots and colons too', () => {

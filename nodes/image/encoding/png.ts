@@ -3,7 +3,6 @@ import { crc32 } from 'node:zlib'
 import sharp from 'sharp'
 import type { Tensor } from '../../../diffusion/tensor.ts'
 
-const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
 /** Signature, length, type, 13 bytes of IHDR and its checksum: text chunks go right behind. */
 const AFTER_HEADER = 8 + 4 + 4 + 13 + 4
 
@@ -21,25 +20,6 @@ export function withText(png: Uint8Array, entries: Readonly<Record<string, strin
   const chunks = Object.entries(entries).map(([key, value]) => chunk('tEXt', Buffer.from(`${key}\0${value}`, 'latin1')))
   const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength)
   return Buffer.concat([bytes.subarray(0, AFTER_HEADER), ...chunks, bytes.subarray(AFTER_HEADER)])
-}
-
-/** Reads the tEXt chunks of a PNG; empty for anything that is no PNG or is cut short. */
-export function readText(png: Uint8Array): Record<string, string> {
-  const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength)
-  const out: Record<string, string> = Object.create(null) as Record<string, string>
-  if (!bytes.subarray(0, 8).equals(SIGNATURE)) return out
-  let at = 8
-  while (at + 12 <= bytes.length) {
-    const length = bytes.readUInt32BE(at)
-    if (at + 12 + length > bytes.length) break
-    if (bytes.toString('latin1', at + 4, at + 8) === 'tEXt') {
-      const data = bytes.subarray(at + 8, at + 8 + length)
-      const end = data.indexOf(0)
-      if (end > 0) out[data.toString('latin1', 0, end)] = data.toString('latin1', end + 1)
-    }
-    at += 12 + length
-  }
-  return out
 }
 
 /** Picture `index` of an IMAGE [B, H, W, 3] in 0..1 as bytes [H, W, 3]: cut off, not rounded, and in float32, as ComfyUI has it. */

@@ -106,31 +106,3 @@ export async function encodeWebp(
     .toBuffer()
   return withTexts(file, texts, height, width)
 }
-
-/**
- * The texts of a WebP file, by name; empty where there are none. Either byte order, since Pillow, and so ComfyUI, writes the
- * big one; with and without the prefix of JPEG files; what points outside of the part is left out.
- */
-export function readWebpTexts(bytes: Uint8Array): Readonly<Record<string, string>> {
-  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const raw = [...parts(file)].find(({ name }) => name === 'EXIF')?.data ?? Buffer.alloc(0)
-  const block = raw.toString('latin1', 0, 4) === 'Exif' ? raw.subarray(6) : raw
-  const order = block.toString('latin1', 0, 2)
-  if ((order !== 'II' && order !== 'MM') || block.length < 10) return {}
-  const view = new DataView(block.buffer, block.byteOffset, block.byteLength)
-  const small = order === 'II'
-  const start = view.getUint32(4, small)
-  const texts: [string, string][] = []
-  for (
-    let at = start + 2;
-    at + ENTRY <= block.length && (at - start) / ENTRY < view.getUint16(start, small);
-    at += ENTRY
-  ) {
-    const [length, offset] = [view.getUint32(at + 4, small), view.getUint32(at + 8, small)]
-    if (view.getUint16(at + 2, small) !== ASCII || offset + length > block.length) continue
-    const text = block.toString('latin1', offset, offset + length).replace(/\0+$/, '')
-    const colon = text.indexOf(':')
-    if (colon > 0) texts.push([text.slice(0, colon), text.slice(colon + 1)])
-  }
-  return Object.fromEntries(texts)
-}

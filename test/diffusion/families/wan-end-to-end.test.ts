@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readWebpTexts } from '../../../nodes/video/encoding/webp.ts'
+import { readTexts } from '../../../formats/metadata/read.ts'
 import { heddle } from '../../server/harness.ts'
 import { writeWanParts, writeWanPipeline } from './wan-models.ts'
 
@@ -126,7 +126,7 @@ describe('heddle run', () => {
     const [report] = document.reports
     expect(report).toMatchObject({ method: 'DiCache', total_blocks: 2 * 2 * 4 })
     expect(report?.computed_blocks).toBeLessThan(report?.total_blocks ?? 0)
-    expect(JSON.parse(readWebpTexts(bytes)['prompt'] ?? '')).toMatchObject({ 5: { class_type: 'DiCache' } })
+    expect(JSON.parse((await readTexts(bytes)).get('prompt') ?? '')).toMatchObject({ 5: { class_type: 'DiCache' } })
   })
 
   it("image to video with ComfyUI's workflow, which heeds the picture and the prompt", async () => {
