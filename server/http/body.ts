@@ -1,5 +1,5 @@
 /** Request bodies: JSON whatever its Content-Type, with exact integers; and JSON answers. */
-import express, { type Request, type RequestHandler, type Response } from 'express'
+import type { Request, Response } from 'express'
 import type { z } from 'zod'
 import { isRecord, parseExact, parseWithFloats, stringifyExact } from '../json.ts'
 
@@ -12,9 +12,6 @@ export class HttpError extends Error {
     this.status = status
   }
 }
-
-/** Reads the body as text, up to `limit` bytes; compressed bodies are refused, since they may unfold to anything. */
-export const readText = (limit: number): RequestHandler => express.text({ type: () => true, limit, inflate: false })
 
 /** The JSON value of a body read by readText; an empty body is `{}`. Throws HttpError 400. */
 export function jsonOf(request: Request): unknown {

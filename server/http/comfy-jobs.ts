@@ -1,8 +1,9 @@
 /** /jobs: jobs as ComfyUI's editor lists, opens and cancels them. */
 import type { Request, Router } from 'express'
 import { STATUSES, type Summary } from '../jobs/finished.ts'
-import { objectOf, queryText, readText, sendJson } from './body.ts'
+import { objectOf, queryText, sendJson } from './body.ts'
 import type { Context } from './context.ts'
+import { readText } from './read-body.ts'
 
 const MAX_BODY = 1 << 20
 

@@ -1,7 +1,8 @@
 /** GET and POST /history: what became of the prompts. */
 import type { Router } from 'express'
-import { objectOf, queryText, readText, sendJson, sendJsonText, sendNothing, texts } from './body.ts'
+import { objectOf, queryText, sendJson, sendJsonText, sendNothing, texts } from './body.ts'
 import type { Context } from './context.ts'
+import { readText } from './read-body.ts'
 
 const MAX_BODY = 1 << 20
 

@@ -3,8 +3,9 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Router } from 'express'
 import { MODEL_FOLDERS, modelFolderDirs } from '../store/model-folders.ts'
-import { HttpError, objectOf, readText, sendJson, sendNothing } from './body.ts'
+import { HttpError, objectOf, sendJson, sendNothing } from './body.ts'
 import type { Context } from './context.ts'
+import { readText } from './read-body.ts'
 
 const MAX_BODY = 1 << 16
 

@@ -5,9 +5,10 @@ import type { NodeError, NodeErrors, Secrets } from '../engine/protocol.ts'
 import { tooLarge } from '../engine/shape.ts'
 import { isRecord } from '../json.ts'
 import { DuplicateError } from '../queue/port.ts'
-import { isWorkflow, toPrompt } from '../workflow/convert.ts'
-import { HttpError, objectOf, promptWithFloats, readText, sendJson, texts } from './body.ts'
+import { isWorkflow, toPrompt } from '../../formats/workflow/to-prompt.ts'
+import { HttpError, objectOf, promptWithFloats, sendJson, texts } from './body.ts'
 import type { Context } from './context.ts'
+import { readText } from './read-body.ts'
 
 export const MAX_BODY = 32 << 20
 const MAX_ID = 128

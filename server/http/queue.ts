@@ -1,12 +1,20 @@
 /** GET and POST /queue, POST /interrupt and /free: what runs, what waits, and stopping it. */
 import type { Router } from 'express'
 import { byTurn, type Job } from '../queue/port.ts'
-import { objectOf, readText, sendJson, sendNothing, texts } from './body.ts'
+import { objectOf, sendJsonText, sendNothing, texts } from './body.ts'
 import type { Context } from './context.ts'
+import { readText } from './read-body.ts'
 
 const MAX_BODY = 1 << 20
 
-const listed = (job: Job): readonly unknown[] => [job.number, job.promptId, job.prompt, job.extraData, job.outputs]
+/** As JSON: the parts of a job are written already. */
+const listed = (jobs: readonly Job[]): string =>
+  `[${jobs
+    .map(({ number, promptId, texts: { prompt, extraData, outputs } }) =>
+      [number, JSON.stringify(promptId), prompt, extraData, outputs].join(),
+    )
+    .map((item) => `[${item}]`)
+    .join()}]`
 
 export function queueRoutes(router: Router, context: Context): void {
   router.get('/queue', async (_request, response) => {
@@ -15,7 +23,7 @@ export function queueRoutes(router: Router, context: Context): void {
     const begun = running.filter((job) => !staged.includes(job))
     // A job that was handed over early goes back when one is put before it, so all that wait stand in one order.
     const waiting = [...staged, ...pending].sort(byTurn)
-    sendJson(response, { queue_running: begun.map(listed), queue_pending: waiting.map(listed) })
+    sendJsonText(response, `{"queue_running":${listed(begun)},"queue_pending":${listed(waiting)}}`)
   })
 
   router.post('/queue', readText(MAX_BODY), async (request, response) => {

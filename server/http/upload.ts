@@ -10,8 +10,11 @@ import { writeFirstFree, writeWhole } from '../store/write.ts'
 import { isRecord, parseExact } from '../json.ts'
 import { HttpError, sendJson } from './body.ts'
 import type { Context, DataFolders } from './context.ts'
+import { limitDeclared } from './read-body.ts'
 
 const MAX_PIXELS = 64_000_000
+/** Bytes that a form may have around its file. */
+const FORM = 1 << 18
 const FORMATS = new Set(['png', 'jpeg', 'webp', 'gif', 'heif', 'tiff', 'avif'])
 const TYPES = ['input', 'temp', 'output'] as const
 
@@ -152,6 +155,7 @@ export function uploadRoutes(router: Router, context: Context): void {
       explain(error, response)
     }
   }
-  router.post('/upload/image', handler(keep))
-  router.post('/upload/mask', handler(withAlphaOf))
+  const limit = limitDeclared(context.maxUpload + FORM)
+  router.post('/upload/image', limit, handler(keep))
+  router.post('/upload/mask', limit, handler(withAlphaOf))
 }

@@ -1,11 +1,24 @@
 /** /userdata, /settings and /users: what the editor keeps for its user. */
-import express, { type Request, type Response, type Router } from 'express'
+import type { Request, Response, Router } from 'express'
 import { NotFoundError, OutsideError } from '../store/confine.ts'
 import { ExistsError, NotFolderError, UserData } from '../store/userdata.ts'
-import { HttpError, jsonOf, objectOf, queryText, readText, sendJson, sendNothing } from './body.ts'
+import { HttpError, jsonOf, objectOf, queryText, sendJson, sendNothing } from './body.ts'
 import type { Context } from './context.ts'
+import { readBytes, readText } from './read-body.ts'
 
 const MAX_SETTINGS = 1 << 20
+
+/**
+ * What ComfyUI's editor opens at every start, whether it is there or not. Absent, these read as empty: a browser writes
+ * every 404 to its console as an error.
+ */
+const EMPTY: ReadonlyMap<string, string> = new Map([
+  ['user.css', ''],
+  ['comfy.templates.json', '[]'],
+  ['workflows/.index.json', '{"favorites":[]}'],
+])
+/** The one file that pages link: styles that its user wrote for them. */
+const STYLES = 'user.css'
 
 const flag = (request: Request, name: string, fallback: boolean): boolean => {
   const text = queryText(request, name)
@@ -37,6 +50,22 @@ const answering =
     }
   }
 
+/** Throws NotFoundError for what is neither there nor one of the files that read as empty. */
+async function readOrEmpty(store: UserData, name: string): Promise<Buffer> {
+  try {
+    return await store.read(name)
+  } catch (error) {
+    const empty = EMPTY.get(name)
+    if (error instanceof NotFoundError && empty !== undefined) return Buffer.from(empty)
+    throw error
+  }
+}
+
+async function sendStyles(response: Response, store: UserData): Promise<void> {
+  const styles = await readOrEmpty(store, STYLES)
+  response.type('text/css').setHeader('Cache-Control', 'no-cache').send(styles)
+}
+
 async function sendStored(request: Request, response: Response, store: UserData, name: string): Promise<void> {
   sendJson(response, flag(request, 'full_info', false) ? await store.facts(name) : name)
 }
@@ -61,14 +90,20 @@ function fileRoutes(router: Router, store: UserData, maxUpload: number): void {
     '/userdata/:file',
     answering(async (request, response) => {
       const name = fileName(request.params['file'] as string)
-      const bytes = await store.read(name)
+      if (name === STYLES) return sendStyles(response, store)
+      const bytes = await readOrEmpty(store, name)
       response.attachment(name.split('/').at(-1))
       response.type(name.endsWith('.json') ? 'application/json' : 'application/octet-stream').send(bytes)
     }),
   )
+  // Older editors link the styles by this name.
+  router.get(
+    '/user.css',
+    answering((_request, response) => sendStyles(response, store)),
+  )
   router.post(
     '/userdata/:file',
-    express.raw({ type: () => true, limit: maxUpload, inflate: false }),
+    readBytes(maxUpload),
     answering(async (request, response) => {
       const name = fileName(request.params['file'] as string)
       const body: unknown = request.body
