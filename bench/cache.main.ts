@@ -6,6 +6,7 @@ import { UnmetNeedsError } from '../diffusion/caching/contract.ts'
 import { openCheckpoint } from '../diffusion/families/checkpoint.ts'
 import type { Checkpoint } from '../diffusion/families/contract.ts'
 import { loadRegistry } from '../server/engine/registry.ts'
+import { adopt, openEarlier } from './adoption.ts'
 import { proveBatch } from './batch/proof.ts'
 import { calibrator } from './calibrate.ts'
 import { contests, type Measured } from './contest.ts'
@@ -20,7 +21,16 @@ import { Progress, spoken } from './progress.ts'
 import { publishForecast } from './publish-forecast.ts'
 import { publish } from './publish.ts'
 import { contestTable, duelTable, longTable, shortfalls } from './report/markdown.ts'
-import { batchText, commitOf, machineOf, sourceOf, versionsOf, writeResult, type Result } from './result.ts'
+import {
+  batchText,
+  commitOf,
+  machineOf,
+  sourceOf,
+  versionsOf,
+  writeResult,
+  type Adoption,
+  type Result,
+} from './result.ts'
 import { fewerSteps, optimisedSteps } from './rivals.ts'
 import { openScene, paint, sigmasFor, type Stage } from './scene.ts'
 import { uncached, type Setting } from './setting.ts'
@@ -132,12 +142,18 @@ function optimised(stage: Stage, { steps, rivals }: Options): readonly Setting[]
 
 async function openGround(options: Options, stage: Stage): Promise<Ground> {
   const model = await modelDigest(options.model)
-  const journal = await Journal.open(join(options.work, `${model}.jsonl`), await codeDigest(ROOT), options.fresh)
+  const path = join(options.work, `${model}.jsonl`)
+  const journal = await Journal.open(path, await codeDigest(ROOT), options.fresh, commitOf(ROOT))
   const judges = await openJudges(options)
   return { stage, journal, model, steps: options.steps, convergedSteps: options.converged, judges }
 }
 
-async function resultOf(options: Options, ground: Ground, settings: readonly Setting[]): Promise<Result> {
+async function resultOf(
+  options: Options,
+  ground: Ground,
+  settings: readonly Setting[],
+  adoption: Adoption | null,
+): Promise<Result> {
   const rows = summarise(ground, settings, options.timed)
   const varied = mostVaried(settings, rows)
   return {
@@ -155,10 +171,25 @@ async function resultOf(options: Options, ground: Ground, settings: readonly Set
     guidance: options.guidance,
     size: options.size,
     rows,
+    adoption,
     ...comparisons(ground, settings, rows),
     // Without times it is to be fidelity alone.
     batch: varied && options.timed > 0 ? await proveBatch(ground.stage, varied) : null,
   }
+}
+
+/** Takes over what an earlier bench measured; nothing without `--adopt`. */
+async function adoptEarlier(options: Options, ground: Ground, settings: readonly Setting[], prices: Prices) {
+  if (options.adopt === undefined) return null
+  const earlier = await openEarlier(options.adopt, ground.journal.code, options.adoptCommit)
+  const captions = ground.stage.captions.slice(0, options.adoptCheck)
+  await carryOut(fidelityWork({ ...ground, stage: { ...ground.stage, captions } }, settings, prices))
+  const adoption = adopt(ground, settings, earlier, captions.length)
+  process.stderr.write(
+    `${adoption.pictures} pictures are taken over; ${adoption.agreed} of ${adoption.settings} settings agree.\n`,
+  )
+  for (const { config, why } of adoption.anew) process.stderr.write(`${config} is measured anew: ${why}\n`)
+  return adoption
 }
 
 function report(result: Result): void {
@@ -195,12 +226,13 @@ async function main(): Promise<void> {
   const settings = [uncached(steps), ...methods, ...fewerSteps(steps, options.rivals), ...optimised(stage, options)]
   const prices = await pricesOf(ground)
   const timed = Math.min(options.timed, captions.length)
+  const adoption = await adoptEarlier(options, ground, settings, prices)
   await carryOut([
     ...fidelityWork(ground, settings, prices),
     ...(timed > 0 ? memoryWork(ground, settings, steps * (prices.evaluation + 0.01)) : []),
     ...timingWork(ground, settings, timed, prices),
   ])
-  const result = await resultOf(options, ground, settings)
+  const result = await resultOf(options, ground, settings, adoption)
   await writeResult(options.json, result)
   report(result)
   if (options.publish) {

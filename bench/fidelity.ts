@@ -2,7 +2,7 @@
 import { psnr, ssim } from '../diffusion/metrics.ts'
 import { samplers } from '../diffusion/registry.ts'
 import { tensor, type Tensor } from '../diffusion/tensor.ts'
-import { keyOf, type Journal, type PictureRecord } from './journal.ts'
+import { keyOf, type Journal, type PictureRecord, type TruthRecord } from './journal.ts'
 import type { Judges } from './judges/judges.ts'
 import { decisionsOf, latentShape, openScene, paint, seedOf, sigmasFor, type Scene, type Stage } from './scene.ts'
 import { uncached, type Setting } from './setting.ts'
@@ -45,7 +45,8 @@ export const settingKey = (kind: 'picture' | 'time' | 'memory', ground: Ground, 
     setting: identity(setting),
   })
 
-const truthKey = (ground: Ground, index: number) =>
+/** Key of a caption's converged solution. */
+export const truthKey = (ground: Ground, index: number) =>
   keyOf('truth', { ...about(ground, index), converged: ground.convergedSteps })
 
 /** The record of a caption under a setting, if it has been measured. */
@@ -61,7 +62,8 @@ function relativeL1({ data: a }: Tensor, { data: b }: Tensor): number {
   return apart / size
 }
 
-function relativeL2({ data: a }: Tensor, { data: b }: Tensor): number {
+/** |a - b| / |b|, Euclidean. */
+export function relativeL2({ data: a }: Tensor, { data: b }: Tensor): number {
   let [apart, size] = [0, 0]
   for (let i = 0; i < b.length; i++) {
     apart += (a[i]! - b[i]!) ** 2
@@ -73,9 +75,10 @@ function relativeL2({ data: a }: Tensor, { data: b }: Tensor): number {
 const toBase64 = ({ data }: Tensor): string =>
   Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')
 
-function fromBase64(text: string, shape: readonly number[]): Tensor {
-  const bytes = Uint8Array.from(Buffer.from(text, 'base64'))
-  return tensor(new Float32Array(bytes.buffer), shape)
+/** The latent of a record [1, C, h, w]. */
+export function convergedIn({ latent }: TruthRecord, stage: Stage): Tensor {
+  const bytes = Uint8Array.from(Buffer.from(latent, 'base64'))
+  return tensor(new Float32Array(bytes.buffer), [1, ...latentShape(stage)])
 }
 
 /**
@@ -87,7 +90,7 @@ async function truthOf(ground: Ground, scene: Scene): Promise<Tensor | null> {
   if (convergedSteps === 0) return null
   const key = truthKey(ground, scene.index)
   const known = journal.get('truth', key)
-  if (known) return fromBase64(known.latent, [1, ...latentShape(stage)])
+  if (known) return convergedIn(known, stage)
   const { latent } = await paint(stage, scene, { ...uncached(convergedSteps), sampler: 'heun' })
   await journal.add('truth', key, { latent: toBase64(latent) })
   return latent

@@ -4,7 +4,13 @@ import { appendFile, mkdir, open, readdir, readFile, stat } from 'node:fs/promis
 import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
 
-const head = { key: z.string(), code: z.string() }
+const head = {
+  key: z.string(),
+  /** Digest of the sources that measured. */
+  code: z.string(),
+  /** Commit they were at; not in old journals. */
+  commit: z.string().optional(),
+}
 
 const pictureSchema = z.object({
   ...head,
@@ -50,10 +56,11 @@ const recordSchema = z.discriminatedUnion('kind', [
 
 export type PictureRecord = z.infer<typeof pictureSchema>
 export type TimeRecord = z.infer<typeof timeSchema>
+export type TruthRecord = z.infer<typeof truthSchema>
 export type JournalRecord = z.infer<typeof recordSchema>
 type Kind = JournalRecord['kind']
 type RecordOf<K extends Kind> = Extract<JournalRecord, { kind: K }>
-type Entry<K extends Kind> = Omit<RecordOf<K>, 'key' | 'code' | 'kind'>
+type Entry<K extends Kind> = Omit<RecordOf<K>, 'key' | 'code' | 'commit' | 'kind'>
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 24)
 
@@ -69,23 +76,34 @@ function parseLine(line: string): JournalRecord | null {
   }
 }
 
+const parseLines = (text: string): readonly JournalRecord[] => text.split('\n').flatMap((line) => parseLine(line) ?? [])
+
+/** All records of a journal, of whatever sources. Throws where there is no such file. */
+export const recordsIn = async (path: string): Promise<readonly JournalRecord[]> =>
+  parseLines(await readFile(path, 'utf8'))
+
 export class Journal {
+  /** Digest of the sources that measure now. */
+  readonly code: string
   readonly #path: string
-  readonly #code: string
+  readonly #commit: string | undefined
   readonly #records = new Map<string, JournalRecord>()
 
-  private constructor(path: string, code: string) {
+  private constructor(path: string, code: string, commit: string | undefined) {
     this.#path = path
-    this.#code = code
+    this.code = code
+    this.#commit = commit
   }
 
-  /** `code` is a digest of the sources; records made by other sources are passed over. `fresh` passes over all. */
-  static async open(path: string, code: string, fresh: boolean): Promise<Journal> {
+  /**
+   * `code` is a digest of the sources; records made by other sources are passed over. `fresh` passes over all. `commit` goes into
+   * the records that are added.
+   */
+  static async open(path: string, code: string, fresh: boolean, commit?: string): Promise<Journal> {
     await mkdir(dirname(path), { recursive: true })
-    const journal = new Journal(path, code)
+    const journal = new Journal(path, code, commit)
     const text = fresh ? '' : await readFile(path, 'utf8').catch(() => '')
-    for (const record of text.split('\n').map(parseLine))
-      if (record?.code === code) journal.#records.set(record.key, record)
+    for (const record of parseLines(text)) if (record.code === code) journal.#records.set(record.key, record)
     // A half-written line must not swallow the next record.
     if (text !== '' && !text.endsWith('\n')) await appendFile(path, '\n')
     return journal
@@ -97,9 +115,14 @@ export class Journal {
   }
 
   async add<K extends Kind>(kind: K, key: string, entry: Entry<K>): Promise<void> {
-    const record = recordSchema.parse({ kind, key, code: this.#code, ...entry })
+    const record = recordSchema.parse({ kind, key, code: this.code, commit: this.#commit, ...entry })
     await appendFile(this.#path, `${JSON.stringify(record)}\n`)
     this.#records.set(key, record)
+  }
+
+  /** Lets what other sources measured stand here until the journal is closed: the file holds only what these sources measured. */
+  adopt(record: JournalRecord): void {
+    this.#records.set(record.key, record)
   }
 }
 

@@ -28,6 +28,8 @@ const fileSchema = z.strictObject({
       z.strictObject({
         /** Stands in for the list of parameters in the setting's name. */
         name: z.string().optional(),
+        /** Which of the method's rows in the README this one may stand in, where it has several. */
+        group: z.string().optional(),
         /** Only for runs of so many steps, as with masks that were made for them. */
         steps: z.int().optional(),
         /** Only for runs with this time shift. */
@@ -94,6 +96,7 @@ async function settingOf(node: RegisteredNode, sheet: Sheet, line: Line, options
   return {
     role: sheet.fixed ? 'mask' : 'method',
     method: type,
+    group: line.group,
     name: nameOf(type, line),
     sampler: 'euler',
     steps: options.steps,

@@ -44,6 +44,10 @@ export interface Options {
   readonly size: number
   readonly json: string
   readonly work: string
+  /** Journal of an earlier bench whose pictures are to be taken over, captions that are repeated for it, and its commit. */
+  readonly adopt?: string
+  readonly adoptCheck: number
+  readonly adoptCommit?: string
   readonly lpips?: string
   readonly clip?: string
   readonly imageReward?: string
@@ -93,6 +97,9 @@ export function readOptions(argv: readonly string[]): Options {
       join(ROOT, 'bench/results/cache.json'),
     )
     .option('--work <folder>', 'where finished measurements are kept', join(ROOT, 'bench/.work'))
+    .option('--adopt <file>', 'journal of a bench of other sources: its pictures, where repeated ones agree with it')
+    .option('--adopt-check <n>', 'captions that are repeated under every setting before', whole(1), 2)
+    .option('--adopt-commit <commit>', 'commit that the adopted journal was measured at, if it does not say so')
     .option('--lpips <file>', 'ONNX: two pictures [1, 3, H, W] in -1..1 to one number')
     .option(
       '--clip <file>',

@@ -19,12 +19,16 @@ function bestOf(rows: readonly Row[]): Row {
   return fast.reduce((best, row) => (row.psnr > best.psnr ? row : best))
 }
 
-/** One row per method for the README, the most faithful first, then its rivals. */
+const groupOf = ({ method, group }: Row): string => `${method} ${group ?? ''}`
+
+/** One row per method, or group of its settings, for the README, the most faithful first, then its rivals. */
 function chosen(rows: readonly Row[]): readonly Row[] {
-  const best = (role: Row['role']) =>
-    [...new Set(rows.filter((row) => row.role === role).map(({ method }) => method))]
-      .map((method) => bestOf(rows.filter((row) => row.method === method)))
+  const best = (role: Row['role']) => {
+    const own = rows.filter((row) => row.role === role)
+    return [...new Set(own.map(groupOf))]
+      .map((group) => bestOf(own.filter((row) => groupOf(row) === group)))
       .sort((a, b) => b.psnr - a.psnr)
+  }
   return [...best('method'), ...best('mask'), ...best('fewer')]
 }
 
@@ -32,7 +36,7 @@ const HOW_TO_READ =
   '*Blocks*, *FLOPs*: share of the uncached run that is computed, counted around the model. *Promised*: what the FLOPs say; ' +
   '*SpeedUp*: what the clock says (median and quartiles); *overhead*: promised over measured. PSNR, SSIM and latent L1 compare with the ' +
   'uncached run of the same noise, *to converged* is the distance (relative L2) to the solution with many more steps. Of each ' +
-  `method the most faithful setting that promises ${WORTHWHILE}x; all settings and curves: [${PAGE}](${PAGE}).`
+  `method the most faithful setting that promises ${WORTHWHILE}x, or the fastest where none does; all settings and curves: [${PAGE}](${PAGE}).`
 
 /** A list of sentences, or the one that says that there are none. */
 const orElse = (sentences: readonly string[], otherwise: string): string =>

@@ -19,6 +19,7 @@ const speedSchema = z.object({
 const rowSchema = z.object({
   config: z.string(),
   method: z.string(),
+  group: z.string().optional(),
   role: z.enum(['uncached', 'method', 'mask', 'fewer']),
   captions: z.int(),
   evaluations: z.int(),
@@ -77,6 +78,19 @@ const batchSchema = z.object({
   totalBlocks: z.number(),
 })
 
+const adoptionSchema = z.object({
+  /** Commit of the bench whose pictures were taken over. */
+  commit: z.string(),
+  /** Captions that were measured again under every setting. */
+  repeated: z.int(),
+  /** Settings, of all, whose repeated pictures agreed, and the pictures that were taken over from them. */
+  agreed: z.int(),
+  settings: z.int(),
+  pictures: z.int(),
+  /** Settings that were measured anew on all captions, and why. */
+  anew: z.array(z.object({ config: z.string(), why: z.string() })).readonly(),
+})
+
 export const resultSchema = z.object({
   command: z.string(),
   commit: z.string(),
@@ -93,6 +107,8 @@ export const resultSchema = z.object({
   guidance: z.number(),
   size: z.int(),
   rows: z.array(rowSchema).readonly(),
+  /** What was taken over from an earlier bench; null for nothing. */
+  adoption: adoptionSchema.nullable().default(null),
   duels: z.array(duelSchema).readonly(),
   /** Settings for which no fixed mask of the same compute was there. */
   unmatched: z.array(z.string()).readonly(),
@@ -102,6 +118,7 @@ export const resultSchema = z.object({
 })
 
 export type Result = z.infer<typeof resultSchema>
+export type Adoption = z.infer<typeof adoptionSchema>
 export type BatchProof = z.infer<typeof batchSchema>
 
 /** Short name of the commit, with '+' when files differ from it; 'unknown' outside a repository. */
@@ -134,11 +151,24 @@ const timedText = ({ timed }: Result): string =>
   timed === 0 ? 'none of them timed' : `${timed} of them timed, two runs each`
 const shiftText = ({ shift }: Result): string => (typeof shift === 'number' ? `, shift ${shift}` : '')
 
+/** What a result took over from an earlier bench, as what follows its source; nothing where it took nothing. */
+function adoptionText({ adoption, captions, commit }: Result): string {
+  if (!adoption || adoption.pictures === 0) return ''
+  const { repeated, agreed, settings, pictures, anew } = adoption
+  const others =
+    anew.length > 0 ? `; measured on all captions at ${commit}: ${anew.map(({ config }) => config).join('; ')}` : ''
+  return (
+    `. ${pictures} of ${captions * settings} pictures were measured at commit ${adoption.commit}, and taken over after ${repeated} captions had been ` +
+    `measured again at ${commit} under every setting and had agreed under ${agreed} of ${settings} (the same decisions and counts, PSNR within ` +
+    `0.05 dB)${others}. All times and memory are of ${commit}`
+  )
+}
+
 /** Where a result came from, in one line. */
 export const sourceOf = (result: Result): string =>
   `${result.captions} captions not trained on (${timedText(result)}), ${result.steps} Euler steps${shiftText(result)}, guidance ` +
   `${result.guidance}, ${result.size}x${result.size}, same seeds; ${result.machine}; ${result.versions}; commit ${result.commit}, ` +
-  `${result.date}; \`${result.command}\``
+  `${result.date}; \`${result.command}\`${adoptionText(result)}`
 
 /** The batch of different captions, in sentences. */
 export function batchText(proof: BatchProof): string {

@@ -18,6 +18,8 @@ export interface Setting {
   readonly role: Role
   /** Class name of the caching node; for plain runs 'Uncached' or 'FewerSteps SAMPLER'. */
   readonly method: string
+  /** What the README shows one row of, where that is not all of the method. */
+  readonly group?: string | undefined
   /** Unique in a bench, e.g. 'DiCache threshold 0.2'. */
   readonly name: string
   /** Registry name of the sampler. */

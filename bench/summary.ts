@@ -27,6 +27,8 @@ export interface Speed {
 export interface Row {
   readonly config: string
   readonly method: string
+  /** What the README shows one row of, where that is not all of the method. */
+  readonly group?: string | undefined
   readonly role: Role
   readonly captions: number
   readonly evaluations: number
@@ -100,6 +102,7 @@ export function rowOf(
   return {
     config: setting.name,
     method: setting.method,
+    group: setting.group,
     role: setting.role,
     captions: pictures.length,
     evaluations: pictures[0]?.evaluations ?? 0,

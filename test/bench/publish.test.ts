@@ -36,6 +36,7 @@ const result: Result = {
     size: 128,
     unmatched: ['Other'],
     contests: [],
+    adoption: null,
   },
   rows: [
     row('DiCache a', {}),
@@ -77,6 +78,37 @@ describe('publish', () => {
     for (const chosen of ['DiCache b', 'Slow one', 'FewerSteps euler, 15 steps'])
       expect(readme).toContain(`| ${chosen} |`)
     for (const other of ['DiCache a', 'DiCache c']) expect(readme).not.toContain(`| ${other} |`)
+  })
+
+  it('gives a method whose settings are of several groups a row of each', async () => {
+    const method = 'Forecast'
+    const rows = [
+      row('Forecast tau 1', { method, group: 'controller', psnr: 50 }),
+      row('Forecast mask a half', { method, group: 'mask', psnr: 60 }),
+      row('Forecast mask a third', { method, group: 'mask', psnr: 55 }),
+    ]
+    await publish({ ...result, rows: [...result.rows, ...rows] }, root)
+    const readme = await read('README.md')
+    for (const chosen of ['Forecast tau 1', 'Forecast mask a half']) expect(readme).toContain(`| ${chosen} |`)
+    expect(readme).not.toContain('| Forecast mask a third |')
+  })
+
+  it('says which pictures another commit measured, and which settings did not agree', async () => {
+    const anew = [{ config: 'DiCache a', why: 'caption 1: PSNR 40, was 41' }]
+    const adoption = { commit: 'def5678', repeated: 2, agreed: 4, settings: 5, pictures: 248, anew }
+    await publish({ ...result, adoption }, root)
+    for (const page of PAGES) {
+      const text = await read(page)
+      expect(text, page).toContain(
+        '248 of 320 pictures were measured at commit def5678, and taken over after 2 captions',
+      )
+      expect(text, page).toContain('agreed under 4 of 5')
+      expect(text, page).toContain(
+        'measured on all captions at abc1234: DiCache a. All times and memory are of abc1234',
+      )
+    }
+    await publish(result, root)
+    expect(await read('README.md')).not.toContain('taken over')
   })
 
   it('says on its page who beat the masks, who could not be compared, and what a batch costs', async () => {

@@ -3,66 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { fidelityWork, pictureOf, type Ground } from '../../bench/fidelity.ts'
-import { Journal } from '../../bench/journal.ts'
-import { openJudges } from '../../bench/judges/judges.ts'
+import { pictureOf, type Ground } from '../../bench/fidelity.ts'
 import { memoryOf, memoryWork } from '../../bench/memory.ts'
-import type { Stage } from '../../bench/scene.ts'
-import { uncached, type Setting } from '../../bench/setting.ts'
 import { summarise } from '../../bench/summary.ts'
-import { timingWork } from '../../bench/timing.ts'
-import { configure } from '../../diffusion/caching/contract.ts'
-import type { Checkpoint } from '../../diffusion/families/contract.ts'
-import { tensor } from '../../diffusion/tensor.ts'
-import { dicache } from '../../nodes/caching/dicache.ts'
-import { fakeConditioning, fakeModel, fakeTransformer } from '../fixtures/fake-model.ts'
-import { knobs } from '../nodes/caching/scripted.ts'
-
-const STEPS = 10
-const EDGE = 16
-const prices = { evaluation: 0.001, picture: 0.001 }
+import { allWork, cached, groundAt, settings, stage, STEPS, transformer } from './fake-ground.ts'
 
 let folder: string
 beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), 'heddle-work-'))))
 afterAll(() => rm(folder, { recursive: true }))
 
-const transformer = fakeTransformer()
-const checkpoint: Checkpoint = {
-  model: fakeModel(transformer),
-  clip: { encode: (text) => Promise.resolve(fakeConditioning(text.length)) },
-  vae: {
-    ...{ factor: 8, channels: 2 },
-    encode: () => Promise.reject(new Error('not asked for')),
-    decode: ({ data }) =>
-      Promise.resolve(
-        tensor(
-          Float32Array.from({ length: EDGE * EDGE * 3 }, (_, i) => 0.5 + 0.1 * Math.tanh(data[i % data.length]!)),
-          [1, EDGE, EDGE, 3],
-        ),
-      ),
-  },
-}
-const stage: Stage = {
-  ...{ checkpoint, captions: ['a', 'bcd', 'efghi'], guidance: 3, size: EDGE },
-  negative: fakeConditioning(0),
-}
-const cached = (threshold: number): Setting => ({
-  ...{ role: 'method', method: 'DiCache', name: `DiCache ${threshold}`, sampler: 'euler', steps: STEPS },
-  params: { threshold },
-  wire: (model) => Promise.resolve({ model, cache: configure(dicache, { ...knobs, threshold, warm_up: 0 }) }),
-})
-const settings = [
-  uncached(STEPS),
-  cached(0),
-  cached(0.5),
-  { ...uncached(5), role: 'fewer', method: 'FewerSteps euler', name: '5' } as const,
-]
-
-async function ground(path: string): Promise<Ground> {
-  const journal = await Journal.open(join(folder, path), 'code', false)
-  return { stage, journal, model: 'fake', steps: STEPS, convergedSteps: 20, judges: await openJudges({}) }
-}
-const allWork = (one: Ground) => [...fidelityWork(one, settings, prices), ...timingWork(one, settings, 2, prices)]
+const ground = (name: string): Promise<Ground> => groundAt(join(folder, name))
 const runsSince = (before: number): number => transformer.runs.length - before
 
 const facts = (one: Ground) => summarise(one, settings, 2).map((row) => ({ ...row, speed: row.speed?.runs }))
@@ -115,6 +65,13 @@ describe('a bench', () => {
     expect((cache ?? NaN) - (plain ?? NaN)).toBeGreaterThanOrEqual(2 * 5 * 4 * 6 * 4 - slack)
     expect(memoryWork(one, kept, 0.001)).toEqual([])
   }, 120_000)
+
+  it('finds its pictures again when captions are added behind them', async () => {
+    const one = await ground('whole')
+    const more = { ...one, stage: { ...stage, captions: [...stage.captions, 'jklmnop'] } }
+    expect(pictureOf(more, 2, settings[1]!)).toEqual(pictureOf(one, 2, settings[1]!))
+    expect(pictureOf(more, 3, settings[1]!)).toBeUndefined()
+  })
 
   it('measures a caption anew when anything about the run is another', async () => {
     const one = await ground('whole')
