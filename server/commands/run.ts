@@ -2,11 +2,11 @@
 import { basename } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { engineInit, makeFolders, missingDirs, placesOf, type PlaceOptions } from '../config.ts'
-import { isPreview, type EngineEvent, type Validation } from '../engine/protocol.ts'
+import { isPreview, type EngineEvent, type Prompt, type Verdict } from '../engine/protocol.ts'
 import { EngineDiedError, Supervisor } from '../engine/supervisor.ts'
-import { stringifyExact } from '../json.ts'
+import { parseOwn, stringifyExact } from '../json.ts'
 import { openWorkflow, setInput } from '../workflow/open.ts'
-import { WorkflowError } from '../workflow/read.ts'
+import { WorkflowError } from '../../formats/workflow/read.ts'
 import { Results, type RunDocument } from './results.ts'
 
 export interface RunOptions extends PlaceOptions {
@@ -33,14 +33,14 @@ function progressPrinter(classOf: (node: string) => string): (event: EngineEvent
   }
 }
 
-type Accepted = Extract<Validation, { ok: true }>
+type Accepted = Extract<Verdict, { ok: true }>
 
 /** Reads, changes and checks the workflow; null when it cannot run, which `results` then explains. */
 async function prepare(file: string, options: RunOptions, engine: Supervisor, results: Results) {
   const classes = await engine.objectInfo()
   const { prompt: read, workflow } = await openWorkflow(file, classes)
   const prompt = (options.set ?? []).reduce((changed, setting) => setInput(changed, setting, classes), read)
-  const checked = await engine.validate(prompt, null)
+  const checked = await engine.validate(stringifyExact({ prompt }), null)
   results.refuse(checked.nodeErrors)
   if (checked.ok) return { checked, workflow }
   if (Object.keys(checked.nodeErrors).length === 0) {
@@ -58,7 +58,7 @@ async function execute(checked: Accepted, workflow: unknown, engine: Supervisor,
   const extraData = workflow === undefined ? {} : { extra_pnginfo: { workflow } }
   try {
     const { prompt, outputs, nodeErrors } = checked
-    const outcome = await engine.run({ promptId, prompt, outputs, extraData })
+    const outcome = await engine.run({ promptId, prompt, outputs, extraData: stringifyExact(extraData) })
     // Outputs that could not run are a failure here: nobody is there to look at half a result.
     return outcome === 'success' && Object.keys(nodeErrors).length > 0 ? 'error' : outcome
   } catch (error) {
@@ -108,7 +108,8 @@ export async function run(file: string, options: RunOptions): Promise<number> {
   try {
     const prepared = await prepare(file, options, engine, results)
     if (prepared) {
-      classOf = (node) => prepared.checked.prompt[node]?.class_type ?? ''
+      const prompt = parseOwn(prepared.checked.prompt) as Prompt
+      classOf = (node) => prompt[node]?.class_type ?? ''
       status = await execute(prepared.checked, prepared.workflow, engine, results)
     }
   } catch (error) {

@@ -274,9 +274,10 @@ class Run {
     this.#results.set(id, result)
     this.#executed.push(id)
     const under = this.#graph.parentOf(id) === null ? null : this.#graph.realOf(id)
-    if (!this.#failure) this.#engine.memo.set(this.#keys.get(id) ?? id, result, under)
+    // What cannot be shown is an error of the node, which is not kept.
     if (result.ui) this.#showResult(id, result.ui)
     else this.#board.finish(id)
+    if (!this.#failure) this.#engine.memo.set(this.#keys.get(id) ?? id, result, under)
     this.#schedule.finish(id)
   }
 

@@ -1,5 +1,5 @@
 /** The jobs that an engine was given, one running at a time; those behind it may be taken back. */
-import type { RunJob } from './protocol.ts'
+import type { RunRequest } from './protocol.ts'
 
 /** Milliseconds that a job takes at most to count as short: after a longer one, waiting messages are read before the next starts. */
 const SHORT = 5
@@ -7,11 +7,11 @@ const SHORT = 5
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 export class Line {
-  readonly #run: (job: RunJob, signal: AbortSignal) => Promise<void>
-  readonly #waiting: RunJob[] = []
+  readonly #run: (job: RunRequest, signal: AbortSignal) => Promise<void>
+  readonly #waiting: RunRequest[] = []
   #running: { readonly promptId: string; readonly abort: AbortController } | null = null
 
-  constructor(run: (job: RunJob, signal: AbortSignal) => Promise<void>) {
+  constructor(run: (job: RunRequest, signal: AbortSignal) => Promise<void>) {
     this.#run = run
   }
 
@@ -19,7 +19,7 @@ export class Line {
     return this.#running !== null
   }
 
-  add(job: RunJob): void {
+  add(job: RunRequest): void {
     this.#waiting.push(job)
     if (!this.#running) void this.#go()
   }

@@ -10,9 +10,10 @@ import { Memo } from './memo.ts'
 import { ModelStore } from './models.ts'
 import { Outbox } from './outbox.ts'
 import { Pace } from './pace.ts'
-import type { EngineInit, FromEngine, RunJob, ToEngine } from './protocol.ts'
+import type { EngineInit, FromEngine, Prompt, RunJob, RunRequest, ToEngine, Verdict } from './protocol.ts'
 import { loadRegistry } from './registry.ts'
 import { validate } from './validate.ts'
+import { isRecord, parseOwn, parseWithFloats, stringifyExact } from '../json.ts'
 import { listFiles } from '../store/model-folders.ts'
 
 const channel = new Batcher<FromEngine>((messages) => void process.send?.(messages))
@@ -47,8 +48,17 @@ function free(what: { models: boolean; memory: boolean }): void {
   void engine?.models.release()
 }
 
-async function run(job: RunJob, signal: AbortSignal): Promise<void> {
+const opened = ({ promptId, prompt, extraData, outputs, secrets }: RunRequest): RunJob => ({
+  promptId,
+  prompt: parseOwn(prompt) as Prompt,
+  extraData: parseOwn(extraData) as RunJob['extraData'],
+  outputs,
+  secrets,
+})
+
+async function run(request: RunRequest, signal: AbortSignal): Promise<void> {
   if (!engine) return
+  const job = opened(request)
   const outbox = new Outbox(job.promptId, (message) => {
     post(message)
     channel.flush()
@@ -72,6 +82,18 @@ function withFreshLists<T>(answer: (lists: Engine['lists'], engine: Engine) => T
   return answer(cached, engine)
 }
 
+/** The prompt of a posted body; the body has been read once before, so it is JSON. */
+function promptIn(posted: string): unknown {
+  const body = parseWithFloats(posted) ?? parseOwn(posted)
+  return isRecord(body) ? body['prompt'] : undefined
+}
+
+async function verdictOn(posted: string, targets: readonly string[] | null): Promise<Verdict> {
+  const prompt = promptIn(posted)
+  const found = await withFreshLists((lists, { registry }) => validate(prompt, targets, registry, lists))
+  return found.ok ? { ...found, prompt: stringifyExact(found.prompt) } : found
+}
+
 async function reply(id: number, answer: () => unknown): Promise<void> {
   try {
     post({ kind: 'answer', id, value: await answer() })
@@ -89,9 +111,7 @@ function receive(message: ToEngine): void {
       void reply(message.id, () => withFreshLists((lists, { registry }) => describeAll(registry, lists)))
       return
     case 'validate':
-      void reply(message.id, () =>
-        withFreshLists((lists, { registry }) => validate(message.prompt, message.targets, registry, lists)),
-      )
+      void reply(message.id, () => verdictOn(message.posted, message.targets))
       return
     case 'run':
       line.add(message.job)

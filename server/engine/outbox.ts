@@ -1,8 +1,10 @@
 /** The engine's ordered line to the server: events are gathered and sent together, previews keep their place. */
-import type { EngineEvent, FromEngine } from './protocol.ts'
+import { stringifyExact } from '../json.ts'
+import { isPreview, type EngineEvent, type FromEngine, type PreviewEvent } from './protocol.ts'
 
 /** What the executor reports to. */
 export interface Emitter {
+  /** Throws TypeError for an event that cannot be written as JSON. */
   emit(event: EngineEvent): void
   /** Hands everything over now. */
   flush(): void
@@ -17,7 +19,7 @@ const STALE = 2
 export class Outbox implements Emitter {
   readonly #promptId: string
   readonly #post: (message: FromEngine) => void
-  #events: EngineEvent[] = []
+  #events: (string | PreviewEvent)[] = []
   #scheduled: NodeJS.Immediate | null = null
   #flushed = performance.now()
 
@@ -27,7 +29,7 @@ export class Outbox implements Emitter {
   }
 
   emit(event: EngineEvent): void {
-    this.#events.push(event)
+    this.#events.push(isPreview(event) ? event : stringifyExact(event))
     this.#scheduled ??= setImmediate(() => this.flush())
   }
 
@@ -41,7 +43,7 @@ export class Outbox implements Emitter {
   }
 
   /** What has not been handed over yet. */
-  take(): EngineEvent[] {
+  take(): (string | PreviewEvent)[] {
     if (this.#scheduled) clearImmediate(this.#scheduled)
     this.#scheduled = null
     this.#flushed = performance.now()

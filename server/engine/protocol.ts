@@ -1,5 +1,8 @@
-/** What the server process and the engine child say to each other; every message is plain data, sent in order. */
-import { z } from 'zod'
+/**
+ * What the server process and the engine child say to each other; every message is plain data, sent in order. Prompts and events
+ * travel as JSON: a text crosses far faster than the objects it stands for, and goes on to disk and to clients as it is.
+ */
+import { isRecord, parseOwn } from '../json.ts'
 import type { ModelDir } from '../store/model-folders.ts'
 import type { NodeNames } from './graph.ts'
 
@@ -37,6 +40,10 @@ export type Validation =
     }
   | { readonly ok: false; readonly error: NodeError; readonly nodeErrors: Readonly<Record<string, NodeErrors>> }
 
+/** A Validation as it is answered: the prompt as JSON. */
+export type Verdict =
+  (Omit<Extract<Validation, { ok: true }>, 'prompt'> & { readonly prompt: string }) | Extract<Validation, { ok: false }>
+
 /** Class name to definition, shaped as GET /object_info. */
 export type ObjectInfo = Readonly<Record<string, ClassInfo>>
 export interface ClassInfo {
@@ -73,6 +80,16 @@ export interface EngineInit {
 /** Keys of the user for services that nodes call, by their names in `extra_data`. */
 export type Secrets = Readonly<Record<'auth_token_comfy_org' | 'api_key_comfy_org', string | undefined>>
 
+/** A prompt to run, as it is sent. */
+export interface RunRequest {
+  readonly promptId: string
+  /** JSON. */
+  readonly prompt: string
+  readonly extraData: string
+  readonly outputs: readonly string[]
+  readonly secrets?: Secrets | undefined
+}
+
 /** A prompt to run. */
 export interface RunJob {
   readonly promptId: string
@@ -88,10 +105,11 @@ export type ToEngine =
   | {
       readonly kind: 'validate'
       readonly id: number
-      readonly prompt: unknown
+      /** JSON of an object that has the prompt under `prompt`. */
+      readonly posted: string
       readonly targets: readonly string[] | null
     }
-  | { readonly kind: 'run'; readonly job: RunJob }
+  | { readonly kind: 'run'; readonly job: RunRequest }
   | { readonly kind: 'cancel'; readonly promptId: string }
   /** Asks for all jobs back that have not started. */
   | { readonly kind: 'recall' }
@@ -102,6 +120,8 @@ export type ToEngine =
 export interface TextEvent {
   readonly type: string
   readonly data: Readonly<Record<string, unknown>>
+  /** The two above as JSON, where the engine wrote it already. */
+  readonly json?: string
 }
 /** A preview picture, JPEG or PNG bytes. */
 export interface PreviewEvent {
@@ -113,23 +133,59 @@ export interface PreviewEvent {
 export type EngineEvent = TextEvent | PreviewEvent
 
 /** How a run ended; its last event says the same to clients. */
-export type Outcome = 'success' | 'error' | 'interrupted'
+export const OUTCOMES = ['success', 'error', 'interrupted'] as const
+export type Outcome = (typeof OUTCOMES)[number]
 
-/** Messages from the child, checked at the door: a pack that calls process.send itself must not confuse the server. */
-const Events = z.array(z.custom<EngineEvent>((event) => typeof (event as { type?: unknown } | null)?.type === 'string'))
-export const FromEngine = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('ready'), nodes: z.number(), problems: z.array(z.string()) }),
-  z.object({ kind: z.literal('answer'), id: z.number(), value: z.unknown(), error: z.string().optional() }),
-  z.object({ kind: z.literal('recalled'), promptIds: z.array(z.string()) }),
-  z.object({ kind: z.literal('events'), promptId: z.string(), events: Events }),
-  z.object({
-    kind: z.literal('done'),
-    promptId: z.string(),
-    outcome: z.enum(['success', 'error', 'interrupted']),
-    /** The last events, ahead of the end. */
-    events: Events,
-  }),
-])
-export type FromEngine = z.infer<typeof FromEngine>
+/** Events in their order; those that are text as JSON. */
+export type SentEvents = readonly (string | PreviewEvent)[]
+
+export type FromEngine =
+  | { readonly kind: 'ready'; readonly nodes: number; readonly problems: readonly string[] }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: unknown; readonly error?: string | undefined }
+  | { readonly kind: 'recalled'; readonly promptIds: readonly string[] }
+  | { readonly kind: 'events'; readonly promptId: string; readonly events: SentEvents }
+  /** `events` are the last, ahead of the end. */
+  | { readonly kind: 'done'; readonly promptId: string; readonly outcome: Outcome; readonly events: SentEvents }
+
+type WithEvents = Extract<FromEngine, { events: SentEvents }>
+export type Received =
+  | Exclude<FromEngine, WithEvents>
+  | (Omit<Extract<WithEvents, { kind: 'events' }>, 'events'> & { readonly events: readonly EngineEvent[] })
+  | (Omit<Extract<WithEvents, { kind: 'done' }>, 'events'> & { readonly events: readonly EngineEvent[] })
+
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((one) => typeof one === 'string')
+const isSent = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string' || (isRecord(one) && one['type'] === 'preview'))
+
+/** What each kind of message must have, looked at only as far as it takes to tell a pack that calls process.send itself. */
+const PARTS: Readonly<Record<FromEngine['kind'], (message: Readonly<Record<string, unknown>>) => boolean>> = {
+  ready: ({ problems }) => isTexts(problems),
+  answer: ({ id }) => typeof id === 'number',
+  recalled: ({ promptIds }) => isTexts(promptIds),
+  events: ({ events }) => isSent(events),
+  done: ({ outcome, events }) => OUTCOMES.some((one) => one === outcome) && isSent(events),
+}
+
+const isFromEngine = (message: unknown): message is FromEngine =>
+  isRecord(message) &&
+  Object.hasOwn(PARTS, String(message['kind'])) &&
+  PARTS[message['kind'] as FromEngine['kind']](message)
+
+function readEvent(json: string): TextEvent {
+  const event = parseOwn(json)
+  if (!isRecord(event) || typeof event['type'] !== 'string' || !isRecord(event['data'])) throw new TypeError('no event')
+  return { type: event['type'], data: event['data'], json }
+}
+
+/** A message from the child with its events read; null for anything else, such as what a pack sends by itself. */
+export function readFromEngine(message: unknown): Received | null {
+  if (!isFromEngine(message)) return null
+  if (message.kind !== 'events' && message.kind !== 'done') return message
+  try {
+    return { ...message, events: message.events.map((one) => (typeof one === 'string' ? readEvent(one) : one)) }
+  } catch {
+    return null
+  }
+}
 
 export const isPreview = (event: EngineEvent): event is PreviewEvent => event.type === 'preview' && 'bytes' in event

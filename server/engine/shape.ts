@@ -71,35 +71,69 @@ export function tooLarge(value: unknown): NodeError | null {
   return fault('prompt_too_large', 'The prompt has too many nodes', `${count} nodes, at most ${MAX_NODES}`)
 }
 
-/** Reads what a client sent as a prompt; a prompt without prototypes, or what is wrong with it. */
-export function readPrompt(value: unknown): Prompt | NodeError {
+/** A prompt as it was read, and what is wrong with its nodes before anybody looks at their classes. */
+export interface Read {
+  /** Without prototypes. */
+  readonly prompt: Prompt
+  readonly faults: ReadonlyMap<string, readonly NodeError[]>
+}
+
+/** Half of a character that takes two UTF-16 units: such a text has no bytes, so it is no file name and no input of a model. */
+const HALF = /\p{Cs}/u
+
+function hasHalf(value: unknown): boolean {
+  if (typeof value === 'string') return HALF.test(value)
+  if (typeof value !== 'object' || value === null) return false
+  return Array.isArray(value)
+    ? value.some(hasHalf)
+    : Object.entries(value).some(([key, one]) => HALF.test(key) || hasHalf(one))
+}
+
+const half = (place: string, extra: Readonly<Record<string, unknown>>): NodeError =>
+  fault('invalid_text', 'A text is not well-formed Unicode', `${place}: has half of a surrogate pair`, extra)
+
+function textFaults(id: string, class_type: string, inputs: Readonly<Record<string, unknown>>): NodeError[] {
+  const faults = Object.entries(inputs)
+    .filter(([name, value]) => HALF.test(name) || hasHalf(value))
+    .map(([name]) => half(name, { input_name: name }))
+  if (HALF.test(class_type)) faults.unshift(half('class_type', {}))
+  if (HALF.test(id)) faults.unshift(half(`Node ID '#${id}'`, {}))
+  return faults
+}
+
+/** One node. What is not shaped like one has no class and no inputs, so that links to it are no faults of their own. */
+function readNode(id: string, node: unknown): { node: PromptNode; faults: NodeError[] } {
+  const inputs = Object.create(null) as Record<string, unknown>
+  const strange = (message: string, details: string) => ({
+    node: { class_type: '', inputs },
+    faults: [fault('invalid_prompt', message, `Node ID '#${id}'${details}`, { node_id: id })],
+  })
+  if (!isRecord(node)) return strange('A node is not an object', `: received ${short(node)}`)
+  if (node['inputs'] !== undefined && !isRecord(node['inputs']))
+    return strange('The inputs of a node are not an object', `: received ${short(node['inputs'])}`)
+  Object.assign(inputs, node['inputs'])
+  // Without a class it is reported like one whose class is unknown.
+  const class_type = typeof node['class_type'] === 'string' ? node['class_type'] : ''
+  return { node: { class_type, inputs, ...readMeta(node['_meta']) }, faults: textFaults(id, class_type, inputs) }
+}
+
+/** Reads what a client sent as a prompt, or what is wrong with all of it. */
+export function readPrompt(value: unknown): Read | NodeError {
   if (!isRecord(value))
     return fault('invalid_prompt', 'The prompt is not an object', `expected {node id: node}, received ${short(value)}`)
-  const ids = Object.keys(value)
   const refusal = tooLarge(value)
   if (refusal) return refusal
   const prompt = Object.create(null) as Record<string, PromptNode>
-  for (const id of ids) {
-    const node = value[id]
-    if (!isRecord(node))
-      return fault('invalid_prompt', 'A node is not an object', `Node ID '#${id}': received ${short(node)}`, {
-        node_id: id,
-      })
-    if (node['inputs'] !== undefined && !isRecord(node['inputs']))
-      return fault('invalid_prompt', 'The inputs of a node are not an object', `Node ID '#${id}'`, { node_id: id })
-    const inputs = Object.assign(Object.create(null) as Record<string, unknown>, node['inputs'])
-    // Without a class it is reported like one whose class is unknown.
-    const class_type = typeof node['class_type'] === 'string' ? node['class_type'] : ''
-    prompt[id] = { class_type, inputs, ...readMeta(node['_meta']) }
+  const faults = new Map<string, readonly NodeError[]>()
+  for (const id of Object.keys(value)) {
+    const read = readNode(id, value[id])
+    prompt[id] = read.node
+    if (read.faults.length > 0) faults.set(id, read.faults)
   }
-  return prompt
+  return { prompt, faults }
 }
 
 function readMeta(meta: unknown): { _meta?: { title?: string } } {
   if (!isRecord(meta)) return {}
   return { _meta: typeof meta['title'] === 'string' ? { ...meta, title: meta['title'] } : {} }
 }
-
-/** Whether readPrompt refused: node ids cannot be told from the keys of an error otherwise. */
-export const isFault = (value: Prompt | NodeError): value is NodeError =>
-  typeof (value as { type?: unknown }).type === 'string'

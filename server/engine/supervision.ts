@@ -1,5 +1,5 @@
 /** What a supervisor is told, and what it holds of each job. */
-import type { EngineEvent, EngineInit, Outcome, RunJob } from './protocol.ts'
+import type { EngineEvent, EngineInit, Outcome, RunRequest } from './protocol.ts'
 
 export interface SupervisorOptions {
   readonly init: EngineInit
@@ -19,7 +19,7 @@ export interface Pending<T> {
   readonly reject: (error: Error) => void
 }
 export interface Running extends Pending<Outcome> {
-  readonly job: RunJob
+  readonly job: RunRequest
   /** False while the engine is still starting. */
   sent: boolean
   cancelled: NodeJS.Timeout | null

@@ -5,7 +5,14 @@ import { Batcher } from './batcher.ts'
 import type { Pending, Running, SupervisorOptions } from './supervision.ts'
 import { Questions } from './questions.ts'
 import { readMark, type Mark } from './pace.ts'
-import { FromEngine, type ObjectInfo, type Outcome, type RunJob, type ToEngine, type Validation } from './protocol.ts'
+import {
+  readFromEngine,
+  type ObjectInfo,
+  type Outcome,
+  type RunRequest,
+  type ToEngine,
+  type Verdict,
+} from './protocol.ts'
 
 /** The engine process ended while it was needed. */
 export class EngineDiedError extends Error {
@@ -60,15 +67,16 @@ export class Supervisor {
     return this.#ask((id) => ({ kind: 'objectInfo', id })) as Promise<ObjectInfo>
   }
 
-  validate(prompt: unknown, targets: readonly string[] | null): Promise<Validation> {
-    return this.#ask((id) => ({ kind: 'validate', id, prompt, targets })) as Promise<Validation>
+  /** Checks the prompt under `prompt` in an object, which is given as JSON that has been read once. */
+  validate(posted: string, targets: readonly string[] | null): Promise<Verdict> {
+    return this.#ask((id) => ({ kind: 'validate', id, posted, targets })) as Promise<Verdict>
   }
 
   /**
    * Runs a job to its end; its events go to `onEvents` before this resolves. Jobs that are given while another runs follow it in order.
    * Throws EngineDiedError when the engine dies over it, NotStartedError when it did not get that far.
    */
-  run(job: RunJob): Promise<Outcome> {
+  run(job: RunRequest): Promise<Outcome> {
     return new Promise<Outcome>((resolve, reject) => {
       const running: Running = { job, sent: false, cancelled: null, resolve, reject }
       this.#line.set(job.promptId, running)
@@ -174,12 +182,11 @@ export class Supervisor {
   }
 
   #receive(child: ChildProcess, raw: unknown): void {
-    const parsed = FromEngine.safeParse(raw)
-    if (!parsed.success) {
+    const message = readFromEngine(raw)
+    if (!message) {
       this.#options.onNotice('engine: a message that is not part of the protocol was ignored')
       return
     }
-    const message = parsed.data
     switch (message.kind) {
       case 'ready':
         this.#failedStarts = 0

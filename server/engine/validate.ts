@@ -4,32 +4,26 @@ import { checkNode, MANY, type Context } from './check-node.ts'
 import { parentsOf, walk } from './graph.ts'
 import type { NodeError, NodeErrors, Prompt, PromptNode, Validation } from './protocol.ts'
 import type { Registry } from './registry.ts'
-import { fault, isFault, readPrompt } from './shape.ts'
+import { fault, readPrompt, type Read } from './shape.ts'
 
-/** Nodes of unknown class, connected or not. */
-function missingTypes(
-  prompt: Prompt,
-  registry: Registry,
-): { error: NodeError; nodeErrors: Record<string, NodeErrors> } | null {
-  const missing = Object.entries(prompt).filter(([, node]) => !registry.nodes.has(node.class_type))
-  const errors = missing.map(([id, node]) => {
-    const title = node._meta?.title ?? node.class_type
-    const named = title === node.class_type || node.class_type === '' ? `'${title}'` : `'${title}' (${node.class_type})`
-    const message = `Node ${named} not found. This node type is not installed here.`
-    const extra = { node_id: id, class_type: node.class_type, node_title: title }
-    return { id, node, error: fault('missing_node_type', message, `Node ID '#${id}'`, extra) }
-  })
-  const first = errors[0]
-  if (!first) return null
-  return {
-    error: first.error,
-    nodeErrors: Object.fromEntries(
-      errors.map(({ id, node, error }) => [
-        id,
-        { class_type: node.class_type, errors: [error], dependent_outputs: [] },
-      ]),
-    ),
+/** What refuses a prompt whichever outputs are asked for: nodes of no shape or of unknown class, connected or not; by node. */
+function fatalFaults({ prompt, faults }: Read, registry: Registry): Map<string, readonly NodeError[]> {
+  const fatal = new Map<string, readonly NodeError[]>()
+  for (const [id, node] of Object.entries(prompt)) {
+    const known = faults.get(id) ?? []
+    const isStrange = known.some(({ type }) => type === 'invalid_prompt')
+    const missing = isStrange || registry.nodes.has(node.class_type) ? [] : [missingType(id, node)]
+    if (known.length + missing.length > 0) fatal.set(id, [...known, ...missing])
   }
+  return fatal
+}
+
+function missingType(id: string, node: PromptNode): NodeError {
+  const title = node._meta?.title ?? node.class_type
+  const named = title === node.class_type || node.class_type === '' ? `'${title}'` : `'${title}' (${node.class_type})`
+  const message = `Node ${named} not found. This node type is not installed here.`
+  const extra = { node_id: id, class_type: node.class_type, node_title: title }
+  return fault('missing_node_type', message, `Node ID '#${id}'`, extra)
 }
 
 /** The static cycles of a prompt as errors of the nodes on them. */
@@ -107,7 +101,8 @@ async function checkGraph(
   const faulty = new Map<string, NodeError[]>()
   for (const id of order) {
     const node = context.prompt[id]!
-    const registered = context.registry.nodes.get(node.class_type)!
+    const registered = context.registry.nodes.get(node.class_type)
+    if (!registered) continue
     const checking = checkNode(node, registered, context)
     const { errors, inputs } = checking instanceof Promise ? await checking : checking
     const cycle = onCycle.get(id)
@@ -126,16 +121,17 @@ export async function validate(
   registry: Registry,
   lists: Lists,
 ): Promise<Validation> {
-  const prompt = readPrompt(posted)
-  if (isFault(prompt)) return refuse(prompt)
-  const missing = missingTypes(prompt, registry)
-  if (missing) return refuse(missing.error, missing.nodeErrors)
+  const read = readPrompt(posted)
+  if (!('prompt' in read)) return refuse(read)
+  const { prompt } = read
+  const fatal = fatalFaults(read, registry)
   const outputs = selectOutputs(prompt, registry, targets)
-  if (outputs.length === 0) return refuse(fault('prompt_no_outputs', 'Prompt has no outputs', ''))
+  if (outputs.length === 0 && fatal.size === 0) return refuse(fault('prompt_no_outputs', 'Prompt has no outputs', ''))
 
   const { order, cycles } = walk(prompt, outputs)
   const coerced = Object.assign(Object.create(null) as Record<string, PromptNode>, prompt)
   const faulty = await checkGraph(order, cycles, coerced, { prompt, registry, lists })
+  for (const [id, errors] of fatal) faulty.set(id, [...errors, ...(faulty.get(id) ?? [])])
   const blocked = dependents(prompt, order, outputs, faulty.keys())
   const invalid = invalidNodes(prompt, order, faulty)
   const nodeErrors = Object.fromEntries(
@@ -144,6 +140,8 @@ export async function validate(
       { class_type: prompt[id]!.class_type, errors, dependent_outputs: blocked.get(id) ?? [] },
     ]),
   )
+  const [first] = [...fatal.values()].flat()
+  if (first) return refuse(first, nodeErrors)
   const valid = outputs.filter((id) => !invalid.has(id))
   if (valid.length > 0) return { ok: true, prompt: coerced, outputs: valid, nodeErrors }
   const details = [...faulty.values()]

@@ -1,7 +1,7 @@
 /** Request bodies: JSON whatever its Content-Type, with exact integers; and JSON answers. */
 import type { Request, Response } from 'express'
 import type { z } from 'zod'
-import { isRecord, parseExact, parseWithFloats, stringifyExact } from '../json.ts'
+import { isRecord, parseExact, stringifyExact } from '../json.ts'
 
 /** An answer that is no success, thrown by handlers. */
 export class HttpError extends Error {
@@ -13,9 +13,12 @@ export class HttpError extends Error {
   }
 }
 
+/** The body as readText read it. */
+export const textOf = (request: Request): string => (typeof request.body === 'string' ? request.body : '')
+
 /** The JSON value of a body read by readText; an empty body is `{}`. Throws HttpError 400. */
 export function jsonOf(request: Request): unknown {
-  const text = typeof request.body === 'string' ? request.body : ''
+  const text = textOf(request)
   if (text.trim() === '') return {}
   try {
     return parseExact(text)
@@ -29,12 +32,6 @@ export function objectOf(request: Request): Record<string, unknown> {
   const value = jsonOf(request)
   if (!isRecord(value)) throw new HttpError(400, 'The body must be a JSON object.')
   return value
-}
-
-/** The body's `prompt` with numbers written like 5.0 told from those like 5 (see parseWithFloats), where that makes a difference. */
-export function promptWithFloats(request: Request): unknown {
-  const body = typeof request.body === 'string' ? parseWithFloats(request.body) : null
-  return isRecord(body) ? body['prompt'] : undefined
 }
 
 /** Sends text that is JSON already. */

@@ -5,7 +5,7 @@ import { JobStateError, type Detailed, type Jobs, type Placed } from '../jobs/jo
 import type { Webhooks } from '../jobs/webhooks.ts'
 import { webhookFault } from '../guard/address.ts'
 import { isRecord, stringifyExact } from '../json.ts'
-import { checked, HttpError, jsonOf, objectOf, promptWithFloats, sendJson } from './body.ts'
+import { checked, HttpError, jsonOf, objectOf, sendJson, textOf } from './body.ts'
 import type { Context } from './context.ts'
 import { readText } from './read-body.ts'
 import { listing, place, submission, waiting } from './contracts/jobs.ts'
@@ -67,11 +67,7 @@ function bodyOf(request: Request, context: Context): Record<string, unknown> {
 
 async function submit(request: Request, response: Response, context: Context): Promise<void> {
   const { wait } = checked(waiting, request.query)
-  const { prompt_id: id, node_errors } = await queuePrompt(
-    bodyOf(request, context),
-    () => promptWithFloats(request),
-    context,
-  )
+  const { prompt_id: id, node_errors } = await queuePrompt(bodyOf(request, context), textOf(request), context)
   context.dispatcher.wake()
   await context.jobs.wait(id, wait ?? 0, goneSignal(response))
   const job = await known(context, id)
@@ -87,7 +83,7 @@ async function retry(id: string, response: Response, context: Context): Promise<
     extra_data: job.extraData,
     ...(typeof client === 'string' ? { client_id: client } : {}),
   }
-  const { prompt_id } = await queuePrompt(body, () => undefined, context)
+  const { prompt_id } = await queuePrompt(body, stringifyExact({ prompt: job.prompt }), context)
   context.dispatcher.wake()
   sendJson(response, detailed(await known(context, prompt_id)), 202)
 }

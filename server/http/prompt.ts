@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto'
 import type { Response, Router } from 'express'
 import type { NodeError, NodeErrors, Secrets } from '../engine/protocol.ts'
 import { tooLarge } from '../engine/shape.ts'
-import { isRecord } from '../json.ts'
+import { isRecord, stringifyExact } from '../json.ts'
 import { DuplicateError } from '../queue/port.ts'
 import { isWorkflow, toPrompt } from '../../formats/workflow/to-prompt.ts'
-import { HttpError, objectOf, promptWithFloats, sendJson, texts } from './body.ts'
+import { HttpError, objectOf, sendJson, textOf, texts } from './body.ts'
 import type { Context } from './context.ts'
 import { readText } from './read-body.ts'
 
@@ -73,22 +73,18 @@ function secretsOf(body: Readonly<Record<string, unknown>>): Secrets | undefined
   return Object.values(secrets).some((secret) => secret !== undefined) ? secrets : undefined
 }
 
-/** The API prompt of a body, which may also hold a saved workflow of the editor. */
-async function promptOf(
+/** What the engine is to check: the body itself, or the API prompt of the editor's workflow that the body holds. */
+async function postedPrompt(
+  text: string,
   posted: unknown,
-  withFloats: () => unknown,
   context: Context,
-): Promise<{ prompt: unknown; workflow: unknown }> {
-  if (!isWorkflow(posted)) return { prompt: withFloats() ?? posted, workflow: undefined }
-  return { prompt: toPrompt(posted, await context.objectInfo()), workflow: posted }
+): Promise<{ text: string; workflow: unknown }> {
+  if (!isWorkflow(posted)) return { text, workflow: undefined }
+  return { text: stringifyExact({ prompt: toPrompt(posted, await context.objectInfo()) }), workflow: posted }
 }
 
-/** Checks and stores a prompt; throws what `answerRefusal` can answer. */
-export async function queuePrompt(
-  body: Readonly<Record<string, unknown>>,
-  withFloats: () => unknown,
-  context: Context,
-) {
+/** Checks and stores a prompt; throws what `answerRefusal` can answer. `text` is JSON with the same `prompt` as the body. */
+export async function queuePrompt(body: Readonly<Record<string, unknown>>, text: string, context: Context) {
   if (body['prompt'] === undefined)
     throw refused(400, 'no_prompt', 'No prompt provided', 'the body must have the key "prompt"')
   if (context.queue.size() >= context.maxQueue)
@@ -98,20 +94,21 @@ export async function queuePrompt(
   // Before it travels to the engine, which takes far longer than counting.
   const large = tooLarge(body['prompt'])
   if (large) throw new Refused(400, large)
-  const { prompt, workflow } = await promptOf(body['prompt'], withFloats, context)
+  const { text: posted, workflow } = await postedPrompt(text, body['prompt'], context)
   const targets = body['partial_execution_targets']
-  const checked = await context.engine.validate(prompt, Array.isArray(targets) ? texts(targets) : null)
+  const checked = await context.engine.validate(posted, Array.isArray(targets) ? texts(targets) : null)
   if (!checked.ok) throw new Refused(400, checked.error, checked.nodeErrors)
   const extraData = extraDataOf(body)
   if (workflow !== undefined && extraData['extra_pnginfo'] === undefined) extraData['extra_pnginfo'] = { workflow }
   const secrets = secretsOf(body)
+  const { prompt, outputs } = checked
   await context.queue.put({
     number,
     promptId: id,
-    prompt: checked.prompt,
-    outputs: checked.outputs,
+    outputs,
     extraData,
     secrets,
+    texts: { prompt, extraData: stringifyExact(extraData), outputs: JSON.stringify(outputs) },
   })
   context.dispatcher.tellStatus()
   return { prompt_id: id, number, node_errors: checked.nodeErrors }
@@ -137,7 +134,7 @@ export function promptRoutes(router: Router, context: Context): void {
 
   router.post('/prompt', readText(MAX_BODY), async (request, response) => {
     try {
-      const answer = await queuePrompt(objectOf(request), () => promptWithFloats(request), context)
+      const answer = await queuePrompt(objectOf(request), textOf(request), context)
       sendJson(response, answer)
       context.dispatcher.wake()
     } catch (error) {

@@ -1,7 +1,7 @@
 /** Jobs by their ids: where each is, how long it will take, and cancelling, moving, following and waiting for it. */
 import type { Dispatcher } from '../queue/dispatcher.ts'
 import type { NodeProgress } from '../queue/node-times.ts'
-import { byTurn, type Job, type QueuePort } from '../queue/port.ts'
+import { byTurn, promptOf, type Job, type QueuePort } from '../queue/port.ts'
 import { JobRecord } from '../queue/record.ts'
 import type { History } from '../store/history.ts'
 import { Estimates } from './estimates.ts'
@@ -57,7 +57,7 @@ export class Jobs {
   constructor(parts: JobsParts) {
     this.#parts = parts
     this.#finished = new FinishedJobs(parts.history)
-    parts.watchers.onEnd(({ job, times }) => this.#estimates.learn(job.prompt, times.all))
+    parts.watchers.onEnd(({ job, times }) => this.#estimates.learn(promptOf(job), times.all))
     parts.watchers.askWith(async (id) => parts.history.has(id) || (await parts.queue.has(id)))
   }
 
@@ -76,7 +76,8 @@ export class Jobs {
     let eta: number | null = 0
     return [...begun, ...waiting].map((job, index) => {
       const isRunning = index < ahead && first !== undefined
-      const own = isRunning ? this.#estimates.left(job.prompt, first.times) : this.#estimates.whole(job.prompt)
+      const prompt = promptOf(job)
+      const own = isRunning ? this.#estimates.left(prompt, first.times) : this.#estimates.whole(prompt)
       eta = eta === null || own === null ? null : eta + own
       const shown = this.isPaused && !isRunning ? null : eta
       const summary = live(job, isRunning ? 'in_progress' : 'pending', isRunning ? first.startedAt : null)
@@ -92,7 +93,7 @@ export class Jobs {
         const { job, ...placed } = found
         const record = this.#parts.dispatcher.line.find((one) => one.job.promptId === id)
         const [nodes, outputs] = [record?.times.all ?? {}, record?.outputs ?? {}]
-        return { ...placed, nodes, outputs, prompt: job.prompt, extraData: job.extraData }
+        return { ...placed, nodes, outputs, prompt: promptOf(job), extraData: job.extraData }
       }
     }
     const entry = this.#parts.history.get(id)

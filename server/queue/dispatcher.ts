@@ -6,7 +6,7 @@ import type { Connection } from '../socket/connection.ts'
 import type { JobObserver } from '../jobs/watchers.ts'
 import type { Hub } from '../socket/hub.ts'
 import type { History } from '../store/history.ts'
-import { MAX_ATTEMPTS, type Job, type QueuePort } from './port.ts'
+import { MAX_ATTEMPTS, promptOf, type Job, type QueuePort } from './port.ts'
 import { fullStates, ProgressStates, type States } from './progress.ts'
 import { JobRecord } from './record.ts'
 
@@ -181,7 +181,8 @@ export class Dispatcher {
       this.#close(record, this.#giveUp(record, 'the server ended while it ran'))
       return
     }
-    const { promptId, prompt, outputs, extraData, secrets } = job
+    const { promptId, outputs, secrets, texts } = job
+    const { prompt, extraData } = texts
     const end = this.#parts.engine.run({ promptId, prompt, outputs, extraData, secrets }).then(
       () => undefined,
       (error: unknown) => this.#failed(record, error),
@@ -259,7 +260,7 @@ export class Dispatcher {
 
   #place(record: JobRecord): Record<string, unknown> {
     const id = this.#parts.engine.marked(record.job.promptId) ?? record.executing
-    const node_type = id === null ? '' : (record.job.prompt[id]?.class_type ?? '')
+    const node_type = id === null ? '' : (promptOf(record.job)[id]?.class_type ?? '')
     return { node_id: id, node_type, executed: [], timestamp: Date.now() }
   }
 

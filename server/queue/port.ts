@@ -1,36 +1,31 @@
 /** The queue as the server sees it, whatever holds it. What `put` has resolved for will be run or reported. */
 import type { Prompt, Secrets } from '../engine/protocol.ts'
-import { stringifyExact } from '../json.ts'
+import { parseOwn } from '../json.ts'
+
+/** The parts of a job that are written down, as JSON: made once, for the engine, the queue and the history. */
+export type JobTexts = Readonly<Record<'prompt' | 'extraData' | 'outputs', string>>
 
 /** A prompt in the queue. */
 export interface Job {
   /** Smaller runs first; ties by prompt id. */
   readonly number: number
   readonly promptId: string
-  readonly prompt: Prompt
   readonly extraData: Readonly<Record<string, unknown>>
   readonly outputs: readonly string[]
   /** 1 for the first try; 2 after an engine or a server died over it. */
   readonly attempt: number
   /** Keys that only nodes get: they are in memory alone, never listed nor written down, and gone after a restart. */
   readonly secrets?: Secrets | undefined
-  /** The parts that are written down, as JSON: made once, used by the queue and by the history. */
-  readonly texts?: JobTexts
+  readonly texts: JobTexts
 }
 export type NewJob = Omit<Job, 'attempt'>
-export type JobTexts = Readonly<Record<'prompt' | 'extraData' | 'outputs', string>>
+
+/** The nodes of a job: what is wanted of them seldom comes before somebody asks for it. */
+export const promptOf = ({ texts }: NewJob): Prompt => parseOwn(texts.prompt) as Prompt
 
 type Place = Pick<Job, 'number' | 'promptId'>
 /** The order in which jobs run, for sorting. */
 export const byTurn = (a: Place, b: Place): number => a.number - b.number || (a.promptId < b.promptId ? -1 : 1)
-
-/** The JSON of a job's parts. */
-export const textsOf = ({ prompt, extraData, outputs, texts }: NewJob): JobTexts =>
-  texts ?? {
-    prompt: stringifyExact(prompt),
-    extraData: stringifyExact(extraData),
-    outputs: stringifyExact(outputs),
-  }
 
 export interface QueuePort {
   /** Advances the counter that gives prompts their number; it goes on after a restart. */

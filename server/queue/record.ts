@@ -4,7 +4,7 @@ import { Samplings } from '../engine/samplings.ts'
 import { stringifyExact } from '../json.ts'
 import type { Beside, HistoryEntry } from '../store/history.ts'
 import { NodeTimes } from './node-times.ts'
-import { textsOf, type Job } from './port.ts'
+import type { Job } from './port.ts'
 
 const KEPT_MESSAGES = /^execution_(start|cached|success|error|interrupted)$/
 const TERMINAL = /^execution_(success|error|interrupted)$/
@@ -81,8 +81,8 @@ export class JobRecord {
 
   /** The history entry as JSON. */
   entryText(outcome: Outcome): string {
-    const { number, promptId } = this.job
-    const { prompt, extraData, outputs } = textsOf(this.job)
+    const { number, promptId, texts } = this.job
+    const { prompt, extraData, outputs } = texts
     const meta = Object.keys(this.#outputs).map((id) => [
       id,
       { node_id: id, display_node: id, parent_node: null, real_node_id: id, ...(this.#meta[id] as object | undefined) },

@@ -1,9 +1,9 @@
 /** The queue: in memory while the server runs, and in a SQLite file for when it ends. */
 import type Database from 'libsql'
 import type { Secrets } from '../engine/protocol.ts'
-import { parseExact } from '../json.ts'
+import { parseOwn, stringifyExact } from '../json.ts'
 import type { Writer } from '../store/writer.ts'
-import { byTurn, DuplicateError, textsOf, type Job, type NewJob, type QueuePort } from './port.ts'
+import { byTurn, DuplicateError, type Job, type JobTexts, type NewJob, type QueuePort } from './port.ts'
 
 interface Row {
   readonly prompt_id: string
@@ -12,11 +12,14 @@ interface Row {
   readonly job: string
 }
 
-type Stored = Pick<Job, 'prompt' | 'extraData' | 'outputs'>
+const stored = ({ prompt, extraData, outputs }: JobTexts): string =>
+  `{"prompt":${prompt},"extraData":${extraData},"outputs":${outputs}}`
 
-function toJob(row: Row): Job {
-  const stored = parseExact(row.job) as Stored
-  return { number: row.number, promptId: row.prompt_id, attempt: row.attempt, ...stored }
+function toJob({ number, prompt_id: promptId, attempt, job }: Row): Job {
+  const { prompt, extraData, outputs } = parseOwn(job) as Pick<Job, 'extraData' | 'outputs'> & { prompt: unknown }
+  const [promptText, extraText, outputsText] = [prompt, extraData, outputs].map((part) => stringifyExact(part))
+  const texts = { prompt: promptText ?? '', extraData: extraText ?? '', outputs: outputsText ?? '' }
+  return { number, promptId, attempt, extraData, outputs, texts }
 }
 
 /** A job as memory holds it. */
@@ -85,15 +88,14 @@ export class SqliteQueue implements QueuePort {
   async put(job: NewJob): Promise<void> {
     const { promptId } = job
     if (this.#ids.has(promptId)) throw new DuplicateError(`a prompt with the id ${promptId} is in the queue already`)
-    const texts = textsOf(job)
-    const text = `{"prompt":${texts.prompt},"extraData":${texts.extraData},"outputs":${texts.outputs}}`
+    const text = stored(job.texts)
     this.#ids.add(promptId)
     try {
       await this.#writer.durable(() => {
         this.#statements.count.run(this.#number)
         this.#statements.put.run(promptId, job.number, text)
       })
-      const kept = text.length <= SMALL ? { ...job, texts } : null
+      const kept = text.length <= SMALL ? job : null
       this.#insert({ number: job.number, promptId, attempt: 0, job: kept, secrets: job.secrets })
     } catch (error) {
       this.#ids.delete(promptId)
