@@ -1,4 +1,5 @@
 /** The application: what is open, what is queued, what came of it, and every action a panel can ask for. */
+import { toPrompt } from '../formats/workflow/to-prompt.ts'
 import { type FileReference, type ServerEvent } from './api/events.ts'
 import * as http from './api/http.ts'
 import type { HistoryItem, PromptFault, Queue } from './api/http.ts'
@@ -6,7 +7,6 @@ import { Socket, type Connection } from './api/socket.ts'
 import { Editor } from './canvas/editor.ts'
 import { EDITOR_TYPES, parseNodeTypes, type NodeTypes } from './model/node-types.ts'
 import { Runs } from './model/runs.ts'
-import { toPrompt } from './model/to-prompt.ts'
 import { isWorkflow, parseWorkflow } from './model/workflow.ts'
 import { fromPrompt } from './model/from-prompt.ts'
 import { Reports } from './reports.ts'
@@ -55,6 +55,7 @@ export class App extends EventTarget {
   viewer: { files: readonly FileReference[]; index: number } | null = null
   ready = false
   private types: NodeTypes = EDITOR_TYPES
+  private objectInfo: object = {}
   private socket: Socket | null = null
   private refreshing = false
   private stale = false
@@ -112,7 +113,9 @@ export class App extends EventTarget {
   }
 
   private async loadTypes(): Promise<void> {
-    const { types, faults } = parseNodeTypes(await http.objectInfo())
+    const info = await http.objectInfo()
+    const { types, faults } = parseNodeTypes(info)
+    if (typeof info === 'object' && info !== null) this.objectInfo = info
     this.types = new Map([...types, ...EDITOR_TYPES])
     this.editor.setTypes(this.types)
     for (const fault of faults) this.note('error', `A node class of the server cannot be used: ${fault}`)
@@ -221,7 +224,7 @@ export class App extends EventTarget {
     this.reports.close()
     this.faults = []
     const file = this.editor.file()
-    const prompt = toPrompt(this.editor.workflow(), this.types)
+    const prompt = toPrompt(file, this.objectInfo)
     const answer = await http.queuePrompt(prompt, file, this.socket?.id ?? sessionId())
     this.faults = answer.faults
     for (const { node, input, message: text } of answer.faults)

@@ -10,7 +10,7 @@ import { tensor, type Tensor } from '../diffusion/tensor.ts'
 import { describeAll } from '../server/engine/describe.ts'
 import { loadRegistry } from '../server/engine/registry.ts'
 import { validate } from '../server/engine/validate.ts'
-import { toPrompt } from '../server/workflow/convert.ts'
+import { toPrompt } from '../formats/workflow/to-prompt.ts'
 import { freshData, heddle, removeData } from './server/harness.ts'
 
 const FOLDER = join(import.meta.dirname, '../workflows')

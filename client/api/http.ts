@@ -1,7 +1,7 @@
 /** The server's HTTP routes as functions: every answer is checked, every failure says what was asked for. */
 import { z } from '../model/zod.ts'
 import { parseJson, stringifyJson } from '../model/json.ts'
-import type { Prompt } from '../model/to-prompt.ts'
+import type { Prompt } from '../../formats/workflow/to-prompt.ts'
 import { fileReference, nodeOutput, type FileReference } from './events.ts'
 
 const API = '/api'

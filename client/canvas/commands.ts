@@ -1,9 +1,9 @@
 /** What a person can do to the graph: add, copy, paste, mute, bypass, group, delete. Each ends in one step of undo. */
+import { typesFit } from '../../formats/workflow/to-prompt.ts'
 import type { Proposal } from '../api/events.ts'
 import type { NodeType, NodeTypes } from '../model/node-types.ts'
 import { parseJson, stringifyJson } from '../model/json.ts'
 import { reconcile } from '../model/reconcile.ts'
-import { typesFit } from '../model/to-prompt.ts'
 import { isWorkflow, parseWorkflow } from '../model/workflow.ts'
 import { nodesOf, workflowJson, type Frame } from './document.ts'
 import { LGraphGroup, type InputSlot, type OutputSlot, type Point } from './library.ts'

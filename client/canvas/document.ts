@@ -2,7 +2,7 @@
 import type { NodeTypes } from '../model/node-types.ts'
 import { reconcile, type SoundGraph } from '../model/reconcile.ts'
 import { writeValues } from '../model/values.ts'
-import { parseWorkflow, type Workflow } from '../model/workflow.ts'
+import type { Workflow } from '../model/workflow.ts'
 import { LGraphGroup, LiteGraph, type LGraph } from './library.ts'
 import { GraphNode, type Workbench } from './node.ts'
 
@@ -104,6 +104,3 @@ export function workflowJson(graph: LGraph, frame: Frame, only?: ReadonlySet<Gra
     version: 0.4,
   }
 }
-
-/** The same as a checked workflow, for conversion. */
-export const currentWorkflow = (graph: LGraph, frame: Frame): Workflow => parseWorkflow(workflowJson(graph, frame))

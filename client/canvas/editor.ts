@@ -7,7 +7,7 @@ import { afterGenerate, type Scalar } from '../model/widgets.ts'
 import { emptyWorkflow, parseWorkflow, type Workflow } from '../model/workflow.ts'
 import { NodeClipboard } from './clipboard.ts'
 import { bounds, Commands, type OpenWire } from './commands.ts'
-import { currentWorkflow, loadInto, nodesOf, workflowJson, type Frame } from './document.ts'
+import { loadInto, nodesOf, workflowJson, type Frame } from './document.ts'
 import { editTitle, pressField, uploadInto, type FieldHost } from './field-editing.ts'
 import { History } from './history.ts'
 import {
@@ -83,10 +83,6 @@ export class Editor implements SurfaceHost, Workbench, FieldHost {
   /** The file of what is on the canvas. */
   file(): Record<string, unknown> {
     return workflowJson(this.graph, this.frame)
-  }
-
-  workflow(): Workflow {
-    return currentWorkflow(this.graph, this.frame)
   }
 
   private snapshot(): string {

@@ -1,6 +1,6 @@
 /** The menus of the canvas: for a node, for a wire, for empty space, and the search for a node to add. */
+import { typesFit } from '../../formats/workflow/to-prompt.ts'
 import type { NodeType } from '../model/node-types.ts'
-import { typesFit } from '../model/to-prompt.ts'
 import type { Commands, OpenWire } from './commands.ts'
 import type { LLink, Point } from './library.ts'
 import { openMenu, type MenuItem } from './menu.ts'

@@ -1,4 +1,5 @@
 /** A workflow made consistent with the node classes of this server: whole-number ids, today's sockets, links both ends agree on. */
+import { groupTypes } from '../../formats/workflow/group-nodes.ts'
 import type { NodeType, NodeTypes } from './node-types.ts'
 import type { Workflow, WorkflowInput, WorkflowLink, WorkflowNode, WorkflowOutput } from './workflow.ts'
 
@@ -90,9 +91,13 @@ function targetSlot(link: WorkflowLink, before: WorkflowNode, now: SoundNode): n
     : now.inputs.findIndex((input) => input.name === name)
 }
 
+/** Names of a workflow's old group nodes. */
+const groupsIn = ({ groupNodes }: Workflow['extra']): string[] =>
+  typeof groupNodes === 'object' && groupNodes !== null ? Object.keys(groupNodes) : []
+
 /** Makes every node and link of a checked workflow fit the classes; links that lead nowhere are dropped. */
 export function reconcile(workflow: Workflow, types: NodeTypes): SoundGraph {
-  const nested = new Set(workflow.subgraphs.map((subgraph) => subgraph.id))
+  const nested = new Set([...workflow.subgraphs.map(({ id }) => id), ...groupTypes(groupsIn(workflow.extra))])
   const ids = renumber(workflow.nodes)
   const before = new Map(workflow.nodes.map((node) => [String(node.id), node]))
   const sound = new Map(

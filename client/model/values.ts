@@ -1,5 +1,6 @@
 /** A node's literals: from the flat list `widgets_values` of a workflow file to names, and back. */
 import type { InputType, NodeType } from './node-types.ts'
+import { placeValues, type Place } from '../../formats/workflow/classes.ts'
 import { accept, isControlMode, type ControlMode } from './widgets.ts'
 
 /** What the widgets of one node hold. */
@@ -13,9 +14,12 @@ export interface Values {
 /** The inputs of a class that have a widget, in order. */
 export const widgetInputs = (type: NodeType): InputType[] => type.inputs.filter((input) => input.widget !== null)
 
-/** What old and new editors write in the place of an upload button. */
-const isUploadPlace = (value: unknown): boolean =>
-  value === 'image' || value === 'upload' || value === '' || value === null
+/** What an input's widget takes of a list of values. */
+const placeOf = ({ type, widget }: InputType): Place => ({
+  type,
+  controlled: widget?.control === true,
+  uploads: widget?.kind === 'combo' && widget.upload,
+})
 
 /** Values of a fresh node. */
 export function defaults(type: NodeType): Values {
@@ -54,18 +58,13 @@ export function readValues(
       if (Object.hasOwn(byName, input.name)) values.literals.set(input.name, stored(input, byName[input.name]))
     return values
   }
-  const list = given as readonly unknown[]
-  let place = 0
-  for (const input of inputs) {
-    if (place >= list.length) break
-    values.literals.set(input.name, stored(input, list[place++]))
-    const next = list[place]
-    if (input.widget?.control && (isControlMode(next) || typeof next === 'boolean')) {
-      values.controls.set(input.name, isControlMode(next) ? next : next ? 'randomize' : 'fixed')
-      place++
-    }
-    if (input.widget?.kind === 'combo' && input.widget.upload && place < list.length && isUploadPlace(next)) place++
-  }
+  const placed = placeValues(inputs.map(placeOf), given as readonly unknown[])
+  inputs.forEach((input, i) => {
+    const { value, control } = placed[i] ?? {}
+    if (value !== undefined) values.literals.set(input.name, stored(input, value))
+    if (control !== undefined)
+      values.controls.set(input.name, isControlMode(control) ? control : control ? 'randomize' : 'fixed')
+  })
   return values
 }
 
@@ -77,7 +76,3 @@ export function writeValues(type: NodeType, values: Values): unknown[] {
     ...(widget?.kind === 'combo' && widget.upload ? ['image'] : []),
   ])
 }
-
-/** A literal as the API takes it: a list would be mistaken for a link, so it travels wrapped. */
-export const wireLiteral = (value: unknown): unknown =>
-  Array.isArray(value) ? { __value__: value as unknown[] } : value

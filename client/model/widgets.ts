@@ -1,4 +1,5 @@
 /** Widgets: what kind of control an input's options ask for, and the rules its value keeps. */
+import { hasUpload, isControlled } from '../../formats/workflow/classes.ts'
 import type { SpecOptions } from '../../nodes/spec.ts'
 
 interface Common {
@@ -55,7 +56,6 @@ const words = (value: unknown, otherwise = ''): string => (typeof value === 'str
 
 function numberWidget(name: string, whole: boolean, options: SpecOptions): NumberWidget {
   const min = numeric(options['min'], whole ? -(2 ** 31) : -1e9)
-  const flagged = options['control_after_generate']
   const step = Number(numeric(options['step'], whole ? 1 : 0.01))
   return {
     kind: 'number',
@@ -65,12 +65,12 @@ function numberWidget(name: string, whole: boolean, options: SpecOptions): Numbe
     max: numeric(options['max'], whole ? 2 ** 31 - 1 : 1e9),
     step: step > 0 ? step : 1,
     round: whole ? 1 : Number(numeric(options['round'], 0)),
-    control: whole && (Boolean(flagged) || (flagged === undefined && (name === 'seed' || name === 'noise_seed'))),
+    control: isControlled(name, whole ? 'INT' : 'FLOAT', options),
     linkable: true,
   }
 }
 
-function comboWidget(options: SpecOptions): ComboWidget {
+function comboWidget(name: string, options: SpecOptions): ComboWidget {
   const listed = options['options']
   const choices = Array.isArray(listed) ? listed.filter(isScalar) : []
   const given = options['default']
@@ -79,9 +79,9 @@ function comboWidget(options: SpecOptions): ComboWidget {
     kind: 'combo',
     default: isScalar(given) ? given : (choices[0] ?? ''),
     choices,
-    upload: options['image_upload'] === true,
+    upload: hasUpload(options),
     folder: folder === 'output' || folder === 'temp' ? folder : 'input',
-    control: Boolean(options['control_after_generate']),
+    control: isControlled(name, 'COMBO', options),
     linkable: true,
   }
 }
@@ -113,7 +113,7 @@ export function widgetOf(name: string, type: string, options: SpecOptions): Widg
         linkable: true,
       }
     case 'COMBO':
-      return comboWidget(options)
+      return comboWidget(name, options)
     default:
       return null
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import { refusal, TOKEN_COOKIE, type GuardOptions } from '../guard/guard.ts'
-import { WorkflowError } from '../workflow/read.ts'
+import { WorkflowError } from '../../formats/workflow/read.ts'
 import { EngineDiedError } from '../engine/supervisor.ts'
 import { HttpError } from './body.ts'
 

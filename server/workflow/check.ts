@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { CheckResult } from '../../diffusion/check/shared/contract.ts'
 import { isRecord, parseExact, stringifyExact } from '../json.ts'
-import { toPrompt } from './convert.ts'
+import { toPrompt } from '../../formats/workflow/to-prompt.ts'
 // The classes that the cases were made with.
 import classes from './reference-classes.json' with { type: 'json' }
 

@@ -4,8 +4,8 @@ import { embeddedWorkflow, isCarrier } from '../../formats/metadata/read.ts'
 import { MetadataError } from '../../formats/metadata/texts.ts'
 import type { ObjectInfo } from '../engine/protocol.ts'
 import { isRecord, parseExact } from '../json.ts'
-import { isWorkflow, toPrompt } from './convert.ts'
-import { WorkflowError } from './read.ts'
+import { isWorkflow, toPrompt } from '../../formats/workflow/to-prompt.ts'
+import { WorkflowError } from '../../formats/workflow/read.ts'
 
 /** A file's content: a prompt, and the workflow of the editor if that is what the file holds. */
 export interface OpenedWorkflow {

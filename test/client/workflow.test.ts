@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest'
 import { fromPrompt } from '../../client/model/from-prompt.ts'
 import { reconcile } from '../../client/model/reconcile.ts'
-import { toPrompt } from '../../client/model/to-prompt.ts'
 import { parseWorkflow, WorkflowError } from '../../client/model/workflow.ts'
-import { fixtureTypes } from './fixture.ts'
+import { toPrompt } from '../../formats/workflow/to-prompt.ts'
+import { fixtureTypes, readFixture } from './fixture.ts'
 
 const types = fixtureTypes()
 const sampler = {
@@ -89,13 +89,14 @@ describe('API prompts', () => {
     const [first, second, third] = workflow.nodes
     expect(first!.pos[0]).toBeLessThan(second!.pos[0])
     expect(second!.pos[0]).toBeLessThan(third!.pos[0])
-    const back = toPrompt(workflow, types)
+    const links = workflow.links.map((l) => [l.id, l.from, l.fromSlot, l.to, l.toSlot, l.type])
+    const back = toPrompt({ ...workflow, links }, readFixture('object-info.json') as object)
     expect(back['1']!.inputs).toEqual(prompt['1'].inputs)
     expect(back['2']).toMatchObject({
       inputs: { latent_image: ['1', 0], seed: 18446744073709551615n, steps: 4 },
       _meta: { title: 'Mine' },
     })
-    expect(back['5']).toMatchObject({ class_type: 'Strange', inputs: { x: ['2', 0] } })
+    expect(back['5']).toEqual({ inputs: { x: ['2', 0] }, _meta: { title: 'Strange' } })
   })
 
   it('are told from other JSON', () => {

@@ -1,19 +1,18 @@
 /** Workflow to API prompt, against what ComfyUI's own editor makes of the same files. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { resolveChoices } from '../../client/model/choices.ts'
-import { bypassInput, toPrompt, type Prompt } from '../../client/model/to-prompt.ts'
-import { parseWorkflow } from '../../client/model/workflow.ts'
-import { fixtureTypes, readFixture } from './fixture.ts'
+import { resolveChoices } from '../../formats/workflow/choices.ts'
+import { bypassInput, toPrompt, type Prompt } from '../../formats/workflow/to-prompt.ts'
+import { readFixture } from '../client/fixture.ts'
 
-const types = fixtureTypes()
+const classes = readFixture('object-info.json') as object
 const { cases } = readFixture('workflow-to-prompt.json') as {
   cases: Record<string, { workflow: unknown; api: unknown }>
 }
 const bare = (prompt: Prompt): unknown =>
-  Object.fromEntries(Object.entries(prompt).map(([id, { class_type, inputs }]) => [id, { inputs, class_type }]))
+  Object.fromEntries(Object.entries(prompt).map(([id, { _meta, ...rest }]) => [id, rest]))
 
-const convert = (workflow: unknown): unknown => bare(toPrompt(parseWorkflow(workflow), types))
+const convert = (workflow: unknown): unknown => bare(toPrompt(workflow, classes))
 
 describe('conversion', () => {
   it.each(Object.keys(cases))('%s', (name) => {
@@ -67,15 +66,16 @@ describe('conversion', () => {
     })
   })
 
-  it('wraps a list so that it is not taken for a link, and keeps unknown classes for the server to name', () => {
+  it('wraps a list so that it is not taken for a link, and leaves out classes that are not there, which the title names', () => {
     const nodes = [
       { id: 1, type: 'BenchConst', widgets_values: [['1', 0]] },
       { id: 2, type: 'NoSuchNode', widgets_values: [1] },
     ]
     expect(convert({ nodes, links: [] })).toEqual({
       1: { class_type: 'BenchConst', inputs: { value: { __value__: ['1', 0] } } },
-      2: { class_type: 'NoSuchNode', inputs: {} },
+      2: { inputs: {} },
     })
+    expect(toPrompt({ nodes, links: [] }, classes)['2']?._meta.title).toBe('NoSuchNode')
   })
 
   it('resolves choices inside prompts, nested ones too, and leaves other braces alone', () => {
@@ -106,6 +106,6 @@ describe('conversion', () => {
       outputs: [],
     }
     const workflow = { nodes: [{ id: 1, type: 'loop' }], links: [], definitions: { subgraphs: [definition] } }
-    expect(() => convert(workflow)).toThrow("Subgraph 'Loop' contains itself")
+    expect(() => convert(workflow)).toThrow(/nested more than 50 deep: one contains itself/)
   })
 })

@@ -2,9 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { ObjectInfo } from '../../server/engine/protocol.ts'
 import { parseExact, stringifyExact } from '../../server/json.ts'
-import { toPrompt } from '../../server/workflow/convert.ts'
+import { toPrompt } from '../../formats/workflow/to-prompt.ts'
 import classes from '../../server/workflow/reference-classes.json' with { type: 'json' }
 
 const known = {
@@ -16,7 +15,7 @@ const known = {
   },
   Two: { input: { required: { a: ['INT', {}], b: ['INT', {}] } } },
   Pic: { input: { required: { image: ['IMAGE'], mask: ['MASK'] } } },
-} as unknown as ObjectInfo
+}
 
 interface Wire {
   readonly type?: string

@@ -1,26 +1,25 @@
 /** Saved workflow to API prompt, by the rules of ComfyUI's editor: what is muted, bypassed, rerouted or nested is resolved. */
-import type { ObjectInfo } from '../engine/protocol.ts'
-import { typesMatch } from '../engine/types.ts'
-import { isRecord } from '../json.ts'
-import { readWorkflow, WorkflowError, type Level, type Subgraph, type WorkflowLink, type WorkflowNode } from './read.ts'
-import { literal, literalsOf } from './widgets.ts'
+import { resolveChoices } from './choices.ts'
+import { classesIn, isRecord, placeValues, type ClassFacts, type ClassOf } from './classes.ts'
+import { GroupNodes, insideOf } from './group-nodes.ts'
+import { OWN_INPUTS, OWN_OUTPUTS, readWorkflow, WorkflowError } from './read.ts'
+import type { Level, Workflow, WorkflowInput, WorkflowLink, WorkflowNode } from './read.ts'
 
 const MUTED = 2
 const BYPASSED = 4
-/** Node ids that stand for a subgraph's own inputs and outputs. */
-const OWN_INPUTS = '-10'
-const OWN_OUTPUTS = '-20'
 const MAX_NESTING = 50
 /** Nodes that only the editor knows. */
 const VIRTUAL = new Set(['Reroute', 'PrimitiveNode', 'Note', 'MarkdownNote'])
 
-interface ConvertedNode {
+export interface PromptNode {
   class_type?: string
   inputs: Record<string, unknown>
   _meta: { title: string }
 }
+/** Nodes by id; one of a class that is not there lacks its `class_type`. */
+export type Prompt = Readonly<Record<string, PromptNode>>
 
-/** One level being converted: the workflow itself, or the inside of one subgraph instance. */
+/** One level being converted: the workflow itself, or the inside of one subgraph or group node. */
 interface Scope {
   readonly prefix: string
   readonly depth: number
@@ -41,25 +40,51 @@ function scopeOf(level: Level, prefix: string, outer: Scope['outer']): Scope {
   return { prefix, depth, nodes, links: new Map(level.links.map((link) => [link.id, link])), outer }
 }
 
-/** Which input of a bypassed node stands for its output `slot`: the same place, else the same type, else one that fits. */
-function bypassSlot(node: WorkflowNode, slot: number): number {
-  const type = node.outputs[slot]?.type ?? '*'
-  const fits = (input: { readonly type: string }) => typesMatch(input.type, type)
-  const same = node.inputs[slot]
-  if (same && fits(same)) return slot
-  const exact = node.inputs.findIndex((input) => input.type === type)
-  return exact >= 0 ? exact : node.inputs.findIndex(fits)
+/** Types fit when equal, when either is `*` or nothing, or when comma lists overlap. */
+export function typesFit(a: string, b: string): boolean {
+  if ([a, b].some((type) => type === '*' || type === '')) return true
+  const right = b.split(',').map((part) => part.trim())
+  return a.split(',').some((part) => right.includes(part.trim()))
+}
+
+/** Which input of a bypassed node stands for its output `slot`: the same place, else the same type, else one that fits; -1 if none. */
+export function bypassInput(inputs: readonly Pick<WorkflowInput, 'type'>[], slot: number, type: string): number {
+  const same = inputs[slot]
+  if (same && typesFit(same.type, type)) return slot
+  const exact = inputs.findIndex((input) => input.type === type)
+  return exact >= 0 ? exact : inputs.findIndex((input) => typesFit(input.type, type))
+}
+
+/** A list would be taken for a link, so it travels wrapped. */
+export const literal = (value: unknown): unknown => (Array.isArray(value) ? { __value__: value as unknown[] } : value)
+
+/**
+ * Input name to value; values that the list lacks are the class's defaults. An object in place of the list gives nothing, as in the
+ * official editor.
+ */
+function literalsOf({ inputs }: ClassFacts, node: WorkflowNode): Map<string, unknown> {
+  if (isRecord(node.widgets_values)) return new Map()
+  const fields = inputs.flatMap(({ name, type, widget }) => (widget ? [{ name, type, ...widget }] : []))
+  const placed = placeValues(fields, valuesOf(node))
+  const literals = fields.map(({ name, fallback, hasChoices }, i): [string, unknown] => {
+    const saved = placed[i]?.value
+    const value = node.values?.get(name) ?? (saved === undefined ? fallback : saved)
+    return [name, literal(hasChoices && typeof value === 'string' ? resolveChoices(value) : value)]
+  })
+  return new Map(literals.filter(([, value]) => value !== undefined))
 }
 
 class Converter {
-  readonly #classes: ObjectInfo
-  readonly #subgraphs: ReadonlyMap<string, Subgraph>
+  readonly #classOf: ClassOf
+  readonly #subgraphs: ReadonlyMap<string, Level>
+  readonly #groups: GroupNodes
   readonly #insides = new Map<string, Scope>()
-  readonly prompt = Object.create(null) as Record<string, ConvertedNode>
+  readonly prompt = Object.create(null) as Record<string, PromptNode>
 
-  constructor(classes: ObjectInfo, subgraphs: readonly Subgraph[]) {
-    this.#classes = classes
-    this.#subgraphs = new Map(subgraphs.map((subgraph) => [subgraph.id, subgraph]))
+  constructor(workflow: Workflow, classOf: ClassOf) {
+    this.#classOf = classOf
+    this.#subgraphs = new Map(workflow.definitions.map((subgraph) => [subgraph.id, subgraph]))
+    this.#groups = new GroupNodes(workflow.extra, classOf)
   }
 
   addLevel(scope: Scope): void {
@@ -73,24 +98,27 @@ class Converter {
   }
 
   #inside(scope: Scope, instance: WorkflowNode): Scope | null {
-    const definition = this.#subgraphs.get(instance.type)
-    if (!definition) return null
     const prefix = `${scope.prefix}${instance.id}:`
-    const inside = this.#insides.get(prefix) ?? scopeOf(definition, prefix, { scope, instance })
+    const known = this.#insides.get(prefix)
+    if (known) return known
+    const group = this.#groups.of(instance.type)
+    const level = this.#subgraphs.get(instance.type) ?? (group ? insideOf(group, instance, this.#classOf) : null)
+    if (!level) return null
+    const inside = scopeOf(level, prefix, { scope, instance })
     this.#insides.set(prefix, inside)
     return inside
   }
 
-  #convert(scope: Scope, node: WorkflowNode): ConvertedNode {
-    const known = Object.hasOwn(this.#classes, node.type) ? this.#classes[node.type] : undefined
-    const literals = known ? literalsOf(known, node.widgets_values) : new Map<string, unknown>()
+  #convert(scope: Scope, node: WorkflowNode): PromptNode {
+    const known = this.#classOf(node.type)
+    const literals = known ? literalsOf(known, node) : new Map<string, unknown>()
     node.inputs.forEach((input, slot) => {
       const source = this.#sourceOfInput(scope, node, slot)
       if (source === 'widget') return
       if (source === 'nothing') literals.delete(input.name)
       else literals.set(input.name, 'link' in source ? source.link : literal(source.literal))
     })
-    const title = node.title ?? (typeof known?.['display_name'] === 'string' ? known['display_name'] : node.type)
+    const title = node.title ?? known?.title ?? node.type
     // As the official editor does: a class that is not there is left out, and the title tells what it was.
     return { inputs: Object.fromEntries(literals), ...(known ? { class_type: node.type } : {}), _meta: { title } }
   }
@@ -116,9 +144,12 @@ class Converter {
     const node = scope.nodes.get(link.from)
     if (!node) return 'widget'
     if (node.mode === MUTED) return 'nothing'
-    if (node.mode === BYPASSED) return { scope, link: linkInto(scope, node, bypassSlot(node, link.fromSlot)) }
+    if (node.mode === BYPASSED) {
+      const type = node.outputs[link.fromSlot]?.type ?? '*'
+      return { scope, link: linkInto(scope, node, bypassInput(node.inputs, link.fromSlot, type)) }
+    }
     if (node.type === 'Reroute') return { scope, link: linkInto(scope, node, 0) }
-    if (node.type === 'PrimitiveNode') return { literal: valuesOf(node)[0] }
+    if (node.type === 'PrimitiveNode') return { literal: node.values?.get('value') ?? valuesOf(node)[0] }
     const inside = this.#inside(scope, node)
     if (!inside) return { link: [scope.prefix + node.id, link.fromSlot] }
     const inner = [...inside.links.values()].find((one) => one.to === OWN_OUTPUTS && one.toSlot === link.fromSlot)
@@ -150,10 +181,10 @@ function promoted(scope: Scope, slot: number): Source | { scope: Scope; link: Wo
 /** A saved workflow has a list of nodes; an API prompt has nodes by id. */
 export const isWorkflow = (value: unknown): boolean => isRecord(value) && Array.isArray(value['nodes'])
 
-/** The API prompt that the editor would send. Throws WorkflowError for what is no workflow. */
-export function toPrompt(value: unknown, classes: ObjectInfo): Readonly<Record<string, ConvertedNode>> {
+/** The API prompt that the editor would send, by the classes of GET /object_info. Throws WorkflowError for what is no workflow. */
+export function toPrompt(value: unknown, objectInfo: object): Prompt {
   const workflow = readWorkflow(value)
-  const converter = new Converter(classes, workflow.definitions)
+  const converter = new Converter(workflow, classesIn(objectInfo))
   converter.addLevel(scopeOf(workflow, '', null))
   return converter.prompt
 }
