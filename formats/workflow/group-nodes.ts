@@ -90,7 +90,22 @@ class Reader {
   #factsOf(at: number): Pick<ClassFacts, 'inputs' | 'outputs'> | null {
     const type = this.#group.nodes[at]?.type ?? ''
     if (type === 'PrimitiveNode') return this.#primitive(at)
-    return type === 'Reroute' ? this.#reroute(at) : this.#classOf(type)
+    if (type === 'Reroute') return this.#reroute(at)
+    const facts = this.#classOf(type)
+    return facts && this.#asSaved(at, facts)
+  }
+
+  /** A class as it was when the group was saved: what it has gained since would move all places behind it. */
+  #asSaved(at: number, facts: Pick<ClassFacts, 'inputs' | 'outputs'>): Pick<ClassFacts, 'inputs' | 'outputs'> {
+    const node = this.#group.nodes[at]
+    const fields = facts.inputs.flatMap(({ name, type, widget }) => (widget ? [{ name, type, ...widget }] : []))
+    const saved = Array.isArray(node?.widgets_values) ? (node.widgets_values as unknown[]) : []
+    const placed = placeValues(fields, saved)
+    const known = new Set(fields.filter((_, i) => placed[i]?.value !== undefined).map(({ name }) => name))
+    const inputs = facts.inputs.filter(({ name, widget }) =>
+      widget ? known.has(name) : node?.inputs.some((input) => input.name === name),
+    )
+    return { inputs, outputs: facts.outputs.slice(0, node?.outputs.length ?? 0) }
   }
 
   #primitive(at: number): Pick<ClassFacts, 'inputs' | 'outputs'> | null {
@@ -106,9 +121,9 @@ class Reader {
     const [out, into] = [links.find(({ from }) => from === at), links.find(({ to }) => to === at)]
     const external = this.#group.external.find(([node, slot]) => node === at && slot === 0)
     if (out && into?.from != null && !external) return null
-    const source = into?.from == null ? undefined : nodes[into.from]?.outputs[into.fromSlot]?.type
-    const shown: unknown = external?.[2]
-    const type = (out && nodes[out.to]?.inputs[out.toSlot]?.type) ?? source ?? (typeof shown === 'string' ? shown : '*')
+    const source = into?.from == null ? into?.type : nodes[into.from]?.outputs[into.fromSlot]?.type
+    const shown = [source, external?.[2]].find((one) => typeof one === 'string')
+    const type = (out && nodes[out.to]?.inputs[out.toSlot]?.type) ?? (typeof shown === 'string' ? shown : '*')
     return { inputs: [{ name: type, type, widget: null }], outputs: [{ name: type, type }] }
   }
 
@@ -192,7 +207,8 @@ function valuesIn({ inputs }: GroupFacts, instance: WorkflowNode): ReadonlyMap<n
 function slotOn(instance: WorkflowNode, facts: GroupFacts, input: GroupInput): number {
   const named = instance.inputs.findIndex(({ name }) => name === input.name)
   if (named >= 0 || !input.isSocket) return named
-  return facts.inputs.filter(({ isSocket }) => isSocket).indexOf(input)
+  const place = facts.inputs.filter(({ isSocket }) => isSocket).indexOf(input)
+  return facts.inputs.some(({ name }) => name === instance.inputs[place]?.name) ? -1 : place
 }
 
 /** The inside of one group node, shaped as the inside of a subgraph: its nodes are named by their place. */
