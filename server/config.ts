@@ -78,8 +78,9 @@ const EXAMPLES = join(PROGRAM, 'workflows', 'input')
 /** Makes what is not there yet; a new input folder starts with the example pictures. */
 export async function makeFolders(folders: DataFolders): Promise<void> {
   if (!existsSync(folders.input)) await cp(EXAMPLES, folders.input, { recursive: true })
-  const saved = join(folders.user, 'workflows')
-  for (const folder of [...(Object.values(folders) as string[]), saved]) await mkdir(folder, { recursive: true })
+  // Editors list these two at every start.
+  const saved = ['workflows', 'subgraphs'].map((name) => join(folders.user, name))
+  for (const folder of [...(Object.values(folders) as string[]), ...saved]) await mkdir(folder, { recursive: true })
 }
 
 /** Removes what a crash left unfinished anywhere below `folder`. */

@@ -19,6 +19,7 @@ import { promptRoutes } from './prompt.ts'
 import { queueRoutes } from './queue.ts'
 import { reportRoutes } from './reports.ts'
 import { systemRoutes } from './system.ts'
+import { templateRoutes } from './templates.ts'
 import { uploadRoutes } from './upload.ts'
 import { userdataRoutes } from './userdata.ts'
 import { viewRoutes } from './view.ts'
@@ -39,6 +40,7 @@ const GROUPS = [
   internalRoutes,
   userdataRoutes,
   workflowRoutes,
+  templateRoutes,
 ]
 
 /** What every route takes and answers; examples may be sent in this order. */

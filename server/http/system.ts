@@ -27,7 +27,8 @@ function systemStats(): unknown {
       python_version: 'none',
       pytorch_version: 'none',
       embedded_python: false,
-      argv: [],
+      // No node here calls ComfyUI's paid services; told so, its editor does not ask their host for news either.
+      argv: ['--disable-api-nodes'],
       heddle_version: packageJson.version,
       node_version: process.version,
     },

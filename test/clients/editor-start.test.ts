@@ -1,6 +1,7 @@
 /** What ComfyUI's official editor asks for at its start, in its order, and what it does on Run, Cancel and Save, call by call. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { Client, freshData, heddle, removeData, serve, type TestServer } from '../server/harness.ts'
@@ -70,33 +71,50 @@ const definitions = z.record(
   }),
 )
 const objects = z.record(z.string(), z.unknown())
+const files = z.array(z.object({ path: z.string(), size: z.number(), modified: z.number() }))
+const templates = z
+  .array(
+    z.object({
+      moduleName: z.literal('default'),
+      title: z.string().min(1),
+      templates: z
+        .array(
+          z.object({
+            name: z.string(),
+            title: z.string().min(1),
+            description: z.string().min(1),
+            mediaType: z.literal('image'),
+            mediaSubtype: z.literal('svg'),
+          }),
+        )
+        .min(10),
+    }),
+  )
+  .length(1)
 
-/** Path, and the shape of the answer; null where the file need not be there, and 404 is the answer. */
-const START: readonly [string, z.ZodType | null][] = [
-  ['/user.css', null],
-  ['/api/userdata/user.css', null],
+/** Path, and the shape of the answer. What its user has not made yet reads as empty: the browser's console shows each 404 as an error. */
+const START: readonly [string, z.ZodType][] = [
   ['/api/users', z.object({ storage: z.literal('server'), migrated: z.boolean() })],
   ['/api/system_stats', stats],
   ['/api/settings', objects],
-  [
-    '/api/userdata?dir=workflows&recurse=true&split=false&full_info=true',
-    z.array(z.object({ path: z.string(), size: z.number(), modified: z.number() })),
-  ],
+  ['/api/userdata?dir=workflows&recurse=true&split=false&full_info=true', files],
   ['/api/i18n', objects],
-  ['/api/userdata?dir=subgraphs&recurse=true&split=false&full_info=true', null],
+  ['/api/userdata?dir=subgraphs&recurse=true&split=false&full_info=true', files],
   ['/api/extensions', z.array(z.string())],
   ['/api/global_subgraphs', objects],
   ['/api/features', objects],
-  ['/api/userdata/comfy.templates.json', null],
+  ['/api/userdata/comfy.templates.json', z.array(z.unknown())],
+  ['/api/userdata/workflows%2F.index.json', z.object({ favorites: z.array(z.string()) })],
   ['/api/object_info', definitions],
   ['/api/jobs?status=in_progress,pending&limit=200&offset=0', jobs],
   ['/api/jobs?status=completed,failed,cancelled&limit=64&offset=0', jobs],
   ['/api/experiment/models', z.array(z.object({ name: z.string(), folders: z.array(z.string()) }))],
   ['/internal/folder_paths', z.record(z.string(), z.array(z.string()))],
   ['/api/workflow_templates', objects],
-  ['/templates/index.json', null],
-  ['/templates/fuse_options.json', null],
-  ['/templates/index_logo.json', null],
+  ['/templates/index.json', templates],
+  ['/templates/index.zh-TW.json', templates],
+  ['/templates/fuse_options.json', z.null()],
+  ['/templates/index_logo.json', objects],
 ]
 
 describe('start', () => {
@@ -118,15 +136,61 @@ describe('start', () => {
 
   it.each(START)('GET %s', async (path, shape) => {
     const answer = await ask(path)
-    if (shape === null) {
-      // The editor takes a page in place of a missing file for that file.
-      expect(answer.status).toBe(404)
-      expect(answer.headers.get('content-type') ?? '').not.toContain('html')
-      return
-    }
     expect(answer.status).toBe(200)
     expect(answer.headers.get('content-type')).toContain('application/json')
     expect(shape.safeParse(await answer.json()).error).toBeUndefined()
+  })
+
+  it.each(['/user.css', '/api/userdata/user.css'])('GET %s', async (path) => {
+    const styles = async () => {
+      const answer = await ask(path)
+      return [answer.status, answer.headers.get('content-type'), await answer.text()]
+    }
+    expect(await styles()).toEqual([200, expect.stringContaining('text/css'), ''])
+    const own = 'body { --tried: 1 }'
+    await fetch(`${server.url}/api/userdata/user.css`, { method: 'POST', body: own })
+    expect(await styles()).toEqual([200, expect.stringContaining('text/css'), own])
+    expect((await ask('/api/userdata/user.css', 'DELETE')).status).toBe(204)
+  })
+
+  // The editor takes a page in place of a missing file for that file.
+  it.each(['/templates/nothing.json', '/templates/nothing-1.svg', '/api/userdata/nothing.json'])(
+    'has no %s, and answers no page',
+    async (path) => {
+      const answer = await ask(path)
+      expect([answer.status, answer.headers.get('content-type') ?? '']).toEqual([
+        404,
+        expect.not.stringContaining('html'),
+      ])
+    },
+  )
+
+  it('offers the shipped workflows as templates, each with a picture of it', async () => {
+    const [listed] = templates.parse(await (await ask('/templates/index.json')).json())
+    for (const { name, description } of listed?.templates ?? []) {
+      const workflow = z
+        .object({ nodes: z.array(z.object({ type: z.string(), title: z.string().optional() })) })
+        .parse(await (await ask(`/templates/${name}.json`)).json())
+      const map = await ask(`/templates/${name}-1.svg`)
+      expect([map.status, map.headers.get('content-type')]).toEqual([200, expect.stringContaining('image/svg+xml')])
+      const drawn = Buffer.from(await map.arrayBuffer())
+      // One bar with a title for each node, and something else than background where they are.
+      expect(drawn.toString().match(/<text /g)).toHaveLength(workflow.nodes.length)
+      const { data: pixels, info } = await sharp(drawn).raw().toBuffer({ resolveWithObject: true })
+      const { width, height, channels } = info
+      expect([width, height]).toEqual([480, 270])
+      const lit = Array.from({ length: width * height }, (_, at) => pixels[at * channels] ?? 0).filter(
+        (red) => red > 0x30,
+      )
+      expect(lit.length / (width * height)).toBeGreaterThan(0.2)
+      for (const { type } of workflow.nodes) expect(description).toContain(type)
+    }
+  })
+
+  it('finds no outside host to ask for news', async () => {
+    // The editor asks its maker's host for release notes unless this flag is among the server's arguments.
+    const { system } = stats.parse(await (await ask('/api/system_stats')).json())
+    expect(system.argv).toContain('--disable-api-nodes')
   })
 
   it('the first message of the socket has the session, and flags are answered', async () => {

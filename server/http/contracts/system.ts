@@ -24,6 +24,8 @@ const get = (
 const folder = z.object({ folder: z.string() })
 const inFolder = { params: folder, replies: { 404: missing }, examples: [{ params: { folder: 'vae' } }, { params: { folder: 'nothing' }, status: 404 }] } // prettier-ignore
 const classInfo = z.looseObject({ input: anything, input_order: anything, output: z.array(z.unknown()), name: z.string(), output_node: z.boolean() }) // prettier-ignore
+const template = z.object({ name: z.string(), title: z.string(), description: z.string(), mediaType: z.string(), mediaSubtype: z.string() }) // prettier-ignore
+const templates = z.array(z.looseObject({ moduleName: z.string(), templates: z.array(template) }))
 const logEntry = z.object({ t: z.string(), m: z.string() })
 const file = z.object({
   name: z.string(),
@@ -113,6 +115,26 @@ export const systemContracts: readonly Contract[] = [
   get("ComfyUI's editor", '/extensions', 'Scripts of node packs: none', names),
   get("ComfyUI's editor", '/i18n', 'Translations of node packs: none', anything),
   get("ComfyUI's editor", '/workflow_templates', 'Templates of node packs: none', anything),
+  get("ComfyUI's editor", '/templates/index.json', 'The shipped workflows, as the editor lists templates', templates),
+  get("ComfyUI's editor", '/templates/index.:locale.json', 'The same, for any language', templates, {
+    params: z.object({ locale: z.string() }),
+    examples: [{ params: { locale: 'zh-TW' } }],
+  }),
+  get("ComfyUI's editor", '/templates/index_logo.json', 'Logos of templates: none', anything),
+  get("ComfyUI's editor", '/templates/fuse_options.json', 'How to search templates: as the editor does', z.null()),
+  get("ComfyUI's editor", '/templates/:name.json', 'One of them', z.looseObject({ nodes: z.array(z.unknown()) }), {
+    params: z.object({ name: z.string() }),
+    examples: [{ params: { name: 'text-to-image' } }],
+  }),
+  {
+    method: 'get',
+    path: '/templates/:name-1.svg',
+    tag: "ComfyUI's editor",
+    summary: 'A map of one of them, as its picture',
+    params: z.object({ name: z.string() }),
+    replies: { 200: bytes('The drawing.', 'image/svg+xml') },
+    examples: [{ params: { name: 'text-to-image' } }],
+  },
   get("ComfyUI's editor", '/node_replacements', 'Renamed classes: none', anything),
   get("ComfyUI's editor", '/global_subgraphs', 'Subgraphs of node packs: none', anything),
   get("ComfyUI's editor", '/global_subgraphs/:id', 'One of them', z.null(), {
