@@ -51,8 +51,24 @@ const sameShared = (a: Rows, b: Rows): boolean =>
   a === b ||
   (Object.keys(a).length === Object.keys(b).length && Object.keys(a).every((name) => a[name]!.data === b[name]?.data))
 
+/** A range of blocks of which no module is answered from outside: it can be run in pieces, with the same bits. */
+const isPlain = (part: Part): part is Part & { kind: 'blocks' } => part.kind === 'blocks' && !part.modules
+
+const beginsAlike = (a: Part, b: Part): boolean => (isPlain(a) && isPlain(b) ? a.from === b.from : samePart(a, b))
+
 const together = (a: Request, b: Request): boolean =>
-  samePart(a.part, b.part) && sameShared(a.shared, b.shared) && sameShapes(a.rows, b.rows)
+  beginsAlike(a.part, b.part) && sameShared(a.shared, b.shared) && sameShapes(a.rows, b.rows)
+
+/**
+ * How much of its part a request runs now: of a plain range, up to where another that it could join begins or ends. Rows that left out
+ * other blocks meet again there, and a batch costs less than as many single rows.
+ */
+function pieceOf({ part, ...first }: Request, waiting: readonly Request[]): Part {
+  if (!isPlain(part)) return part
+  const others = waiting.filter((one) => sameShared(first.shared, one.shared) && sameShapes(first.rows, one.rows))
+  const marks = others.flatMap((one) => (isPlain(one.part) ? [one.part.from, one.part.to] : []))
+  return { ...part, to: Math.min(part.to, ...marks.filter((mark) => mark > part.from)) }
+}
 
 /** Whether each part begins in memory where the one before it ends. */
 const contiguous = (parts: readonly Tensor[]): boolean =>
@@ -146,16 +162,16 @@ export class CoalescingQueue {
   async #drain(): Promise<void> {
     await setImmediate()
     while (this.#waiting.length > 0) {
-      const group = this.#takeGroup()
+      const [part, group] = this.#takeGroup()
       try {
         this.#check()
-        await this.#runGroup(group)
+        await this.#runGroup(part, group)
       } catch (error) {
         this.#failure ??= { error }
         for (const one of [...group, ...this.#waiting.splice(0)]) one.reject(error)
       }
       // Once per evaluation the process gets to hear of other things, such as an abort.
-      await (group[0]?.part.kind === 'head' ? setImmediate() : microtasksDrained())
+      await (part.kind === 'head' ? setImmediate() : microtasksDrained())
     }
     this.#draining = false
   }
@@ -166,23 +182,26 @@ export class CoalescingQueue {
   }
 
   /** Removes the rows that wait for the earliest part and fit the first of them. */
-  #takeGroup(): Request[] {
+  #takeGroup(): readonly [Part, readonly Request[]] {
     const first = this.#waiting.reduce((a, b) => (stage(b.part) < stage(a.part) ? b : a))
+    const piece = pieceOf(first, this.#waiting)
     const group = this.#waiting.filter((one) => together(first, one)).sort((a, b) => a.slot - b.slot)
     this.#waiting = this.#waiting.filter((one) => !group.includes(one))
-    return group
+    return [piece, group]
   }
 
-  async #runGroup(group: readonly Request[]): Promise<void> {
-    const { part, shared } = group[0]!
+  /** What is left of a request's part after this piece waits anew. */
+  async #runGroup(part: Part, group: readonly Request[]): Promise<void> {
     const began = performance.now()
     const joined = this.#batcher.join(group)
-    const output = await this.#transformer.run(part, joined, shared)
+    const output = await this.#transformer.run(part, joined, group[0]!.shared)
     const milliseconds = (performance.now() - began) / group.length
     group.forEach((one, i) => {
       one.spent.milliseconds += milliseconds
       charge(one.spent, this.#transformer, part, one.tokens)
-      one.resolve(group.length === 1 ? output : this.#batcher.split(output, joined, one, i))
+      const rows = group.length === 1 ? output : this.#batcher.split(output, joined, one, i)
+      if (part.kind !== 'blocks' || one.part.kind !== 'blocks' || part.to === one.part.to) one.resolve(rows)
+      else this.#waiting.push({ ...one, rows, part: { ...one.part, from: part.to } })
     })
   }
 }

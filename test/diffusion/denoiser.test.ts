@@ -2,13 +2,14 @@
 import { describe, expect, it } from 'vitest'
 import { configure } from '../../diffusion/caching/contract.ts'
 import { nothingSpent } from '../../diffusion/accounting.ts'
+import { openDenoiser } from '../../diffusion/denoiser.ts'
 import { CoalescingQueue, InterruptedError, joinRows } from '../../diffusion/coalescing.ts'
 import type { Conditioning } from '../../diffusion/families/contract.ts'
 import { normalNoise } from '../../diffusion/random.ts'
 import { row, tensor } from '../../diffusion/tensor.ts'
 import { dicache } from '../../nodes/caching/dicache.ts'
 import { FAKE_LATENT, fakeConditioning, fakeTransformer } from '../fixtures/fake-model.ts'
-import { knobs } from '../nodes/caching/scripted.ts'
+import { callAt, knobs } from '../nodes/caching/scripted.ts'
 import { decisions, runFake } from './caching/run.ts'
 
 const shapes = (transformer: ReturnType<typeof fakeTransformer>) =>
@@ -47,6 +48,28 @@ describe('coalescing', () => {
     }
     await runFake({ transformer, steps: 1, negative: [long] })
     expect(shapes(transformer).filter((shape) => shape.startsWith('embed'))).toEqual(['embed x1', 'embed x1'])
+  })
+
+  it('ranges that overlap are run together where they do, with the numbers and the account of each alone', async () => {
+    const open = async () => {
+      const transformer = fakeTransformer()
+      const prompts = new Map((['cond', 'uncond'] as const).map((branch) => [branch, fakeConditioning(1)]))
+      const metered = await openDenoiser(transformer, prompts, FAKE_LATENT, 1, new AbortController().signal)
+      const call = { ...callAt(0, 10, ['cond', 'uncond']), latent: normalNoise(5n, [1, ...FAKE_LATENT]) }
+      const walk = async (branch: 'cond' | 'uncond', ranges: readonly (readonly [number, number])[]) => {
+        let state = await metered.denoiser.embed(call, branch)
+        for (const [from, to] of ranges) state = await metered.denoiser.blocks(state, from, to)
+        return { image: [...state.image.data], blocks: metered.takeSpent(call, branch).blocks }
+      }
+      return { transformer, walk }
+    }
+    const [cond, uncond] = [[[0, 6]] as const, [[0, 3], [4, 8]] as const] // prettier-ignore
+    const [together, apart] = [await open(), await open()]
+    const both = await Promise.all([together.walk('cond', cond), together.walk('uncond', uncond)])
+    expect(both).toEqual([await apart.walk('cond', cond), await apart.walk('uncond', uncond)])
+    expect(both.map(({ blocks }) => blocks)).toEqual([6, 7])
+    const expected = ['embed x2', '0-3 x2', '3-4 x1', '4-6 x2', '6-8 x1']
+    expect(shapes(together.transformer)).toEqual(expected)
   })
 
   it('rows split from one batch are joined again without a copy, others are copied', () => {
