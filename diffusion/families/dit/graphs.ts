@@ -1,6 +1,7 @@
 /** A DiT transformer as graphs: embed, any range of blocks, the time embedding, the modulated input, head (Peebles and Xie 2023, figure 3). */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
-import { attention, embedding, geluTanh, silu, split } from '../../onnx/ops.ts'
+import { attention, embedding, geluTanh, silu } from '../../onnx/ops.ts'
+import { outputPredictions } from '../shared/heads.ts'
 import {
   apply,
   at,
@@ -115,9 +116,6 @@ export function headGraph(parts: DitParts): Model {
   const row = apply(g, weights, 'proj_out_1', silu(g, embedded(g, parts, 0, told(g))), 2)
   const [shift, scale] = pieces(g, row, 2, c.width) as [Value, Value]
   const normed = modulated(g, image, c.width, { shift, scale }, EPSILON)
-  const latent = tokensToLatent(g, apply(g, weights, 'proj_out_2', normed), g.input('grid', [6], 'i64'))
-  const halves = split(g, latent, new Array<number>(c.outChannels / c.channels).fill(c.channels), 1)
-  for (const [i, name] of ['prediction', 'variance'].slice(0, halves.length).entries())
-    g.output(name, halves[i]!, ['B', c.channels, 'h', c.patch, 'w', c.patch])
+  outputPredictions(g, tokensToLatent(g, apply(g, weights, 'proj_out_2', normed), g.input('grid', [6], 'i64')), c)
   return g.build()
 }

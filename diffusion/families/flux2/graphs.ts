@@ -1,6 +1,7 @@
 /** A FLUX.2 transformer as graphs: text, embed with the modulations that all blocks share, any range of blocks, the modulated input, head. */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { silu, split } from '../../onnx/ops.ts'
+import { adaptiveHead } from '../shared/heads.ts'
 import {
   doubleBlock,
   joined,
@@ -127,12 +128,7 @@ export function modulatedGraph({ config: c }: Flux2Parts): Model {
 /** image, temb and the shape [0, h, w, C, 1, 1] -> prediction [B, C, h, 1, w, 1]. */
 export function headGraph({ config: c, weights }: Flux2Parts): Model {
   const g = new Graph()
-  const image = g.input('image', ['B', 'T', c.width])
-  const active = silu(g, g.input('temb', ['B', c.width]))
-  const shape = g.input('grid', [6], 'i64')
-  const half = (name: string): Value =>
-    g.op('Unsqueeze', [apply(g, weights, `norm_out.${name}`, active, 2), g.ints([1])])
-  const normed = modulated(g, image, c.width, { shift: half('shift'), scale: half('scale') }, c.epsilon)
-  g.output('prediction', unpacked(g, apply(g, weights, 'proj_out', normed), shape), ['B', c.channels, 'h', 1, 'w', 1])
+  const latent = unpacked(g, adaptiveHead(g, weights, c), g.input('grid', [6], 'i64'))
+  g.output('prediction', latent, ['B', c.channels, 'h', 1, 'w', 1])
   return g.build()
 }

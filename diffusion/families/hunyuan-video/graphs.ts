@@ -1,7 +1,8 @@
 /** What lies outside the blocks of a HunyuanVideo transformer as graphs: text, embed with the text refiner, head. */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { attention, layerNorm, silu } from '../../onnx/ops.ts'
-import { apply, at, embedMlp, gated, modulated, pieces } from '../shared/layers.ts'
+import { adaptiveHead } from '../shared/heads.ts'
+import { apply, at, embedMlp, gated, pieces } from '../shared/layers.ts'
 import { TIME_CHANNELS } from '../shared/sinusoids.ts'
 import { patchTokens, tokensToVolume } from '../shared/volumes.ts'
 import { EPSILON, type HunyuanParts } from './blocks.ts'
@@ -84,13 +85,8 @@ export function embedGraph(parts: HunyuanParts): Model {
 /** image, temb and the shape [0, f, h, w, C, p, p, p] -> prediction [B, C, f, p, h, p, w, p]. */
 export function headGraph({ config: c, weights }: HunyuanParts): Model {
   const g = new Graph()
-  const image = g.input('image', ['B', 'T', c.width])
-  const active = silu(g, g.input('temb', ['B', c.width]))
-  const shape = g.input('grid', [8], 'i64')
-  const half = (name: string): Value =>
-    g.op('Unsqueeze', [apply(g, weights, `norm_out.${name}`, active, 2), g.ints([1])])
-  const normed = modulated(g, image, c.width, { shift: half('shift'), scale: half('scale') }, EPSILON)
-  const latent = tokensToVolume(g, apply(g, weights, 'proj_out', normed), shape)
+  const tokens = adaptiveHead(g, weights, { width: c.width, epsilon: EPSILON })
+  const latent = tokensToVolume(g, tokens, g.input('grid', [8], 'i64'))
   g.output('prediction', latent, ['B', c.outChannels, 'f', c.patch[0], 'h', c.patch[1], 'w', c.patch[2]])
   return g.build()
 }

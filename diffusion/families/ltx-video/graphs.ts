@@ -1,6 +1,7 @@
 /** An LTX-Video transformer as graphs: text, embed, any range of blocks, the modulated input, head (HaCohen et al. 2024, section 2.3). */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
-import { attention, geluTanh, plainLayerNorm, rmsNorm, silu } from '../../onnx/ops.ts'
+import { attention, geluTanh, rmsNorm, silu } from '../../onnx/ops.ts'
+import { tableHead } from '../shared/heads.ts'
 import { apply, at, embedMlp, gated, pieces, type Modulation, type NamedWeights } from '../shared/layers.ts'
 import { forBatch } from '../shared/rotary.ts'
 import { TIME_CHANNELS } from '../shared/sinusoids.ts'
@@ -114,13 +115,7 @@ export function modulatedGraph(parts: LtxParts): Model {
 /** image, temb -> prediction [B, C, F h w]. */
 export function headGraph({ config: c, weights }: LtxParts): Model {
   const g = new Graph()
-  const image = g.input('image', ['B', 'T', c.width])
-  const table = g.weight({ ...at(weights, 'scale_shift_table'), shape: [2 * c.width] })
-  const temb = g.input('temb', ['B', c.width])
-  const [shift, scale] = pieces(g, g.op('Add', [g.op('Concat', [temb, temb], { axis: 1 }), table]), 2, c.width)
-  const normed = plainLayerNorm(g, image, c.width, HEAD_EPSILON)
-  const modulated = g.op('Add', [g.op('Mul', [normed, g.op('Add', [scale!, g.constant([1])])]), shift!])
-  const latent = g.op('Transpose', [apply(g, weights, 'proj_out', modulated)], { perm: [0, 2, 1] })
-  g.output('prediction', latent, ['B', c.channels, 'T'])
+  const tokens = tableHead(g, weights, { width: c.width, epsilon: HEAD_EPSILON })
+  g.output('prediction', g.op('Transpose', [tokens], { perm: [0, 2, 1] }), ['B', c.channels, 'T'])
   return g.build()
 }

@@ -1,6 +1,7 @@
 /** A PixArt transformer as graphs: text, embed, any range of blocks, the modulated input, head (Chen et al. 2023, figure 4). */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
-import { attention, geluTanh, silu, split } from '../../onnx/ops.ts'
+import { attention, geluTanh, silu } from '../../onnx/ops.ts'
+import { outputPredictions, tableHead } from '../shared/heads.ts'
 import {
   apply,
   at,
@@ -118,14 +119,7 @@ export function modulatedGraph(parts: PixArtParts): Model {
 /** image, temb and the shape [0, h, w, p, p, outChannels] -> prediction and, where it is learned, variance [B, C, h, p, w, p]. */
 export function headGraph({ config: c, weights }: PixArtParts): Model {
   const g = new Graph()
-  const image = g.input('image', ['B', 'T', c.width])
-  const temb = g.input('temb', ['B', c.width])
-  const table = g.weight({ ...at(weights, 'scale_shift_table'), shape: [2 * c.width] })
-  const [shift, scale] = pieces(g, g.op('Add', [g.op('Concat', [temb, temb], { axis: 1 }), table]), 2, c.width)
-  const normed = modulated(g, image, c.width, { shift: shift!, scale: scale! }, HEAD_EPSILON)
-  const latent = tokensToLatent(g, apply(g, weights, 'proj_out', normed), g.input('grid', [6], 'i64'))
-  const parts = split(g, latent, new Array<number>(c.outChannels / c.channels).fill(c.channels), 1)
-  for (const [i, name] of ['prediction', 'variance'].slice(0, parts.length).entries())
-    g.output(name, parts[i]!, ['B', c.channels, 'h', c.patch, 'w', c.patch])
+  const tokens = tableHead(g, weights, { width: c.width, epsilon: HEAD_EPSILON })
+  outputPredictions(g, tokensToLatent(g, tokens, g.input('grid', [6], 'i64')), c)
   return g.build()
 }

@@ -1,6 +1,7 @@
 /** A Qwen-Image transformer as graphs: text, embed, any range of double blocks, the modulated input, head (Wu et al. 2025, figure 6). */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { geluTanh, rmsNorm, silu } from '../../onnx/ops.ts'
+import { adaptiveHead } from '../shared/heads.ts'
 import {
   doubleBlock,
   lengthsOf,
@@ -99,13 +100,8 @@ export function modulatedGraph(parts: QwenParts): Model {
 /** image, temb and the shape [0, h, w, C, p, p] -> prediction [B, C, h, p, w, p]. */
 export function headGraph({ config: c, weights }: QwenParts): Model {
   const g = new Graph()
-  const image = g.input('image', ['B', 'T', c.width])
-  const active = silu(g, g.input('temb', ['B', c.width]))
-  const shape = g.input('grid', [6], 'i64')
-  const half = (name: string): Value =>
-    g.op('Unsqueeze', [apply(g, weights, `norm_out.${name}`, active, 2), g.ints([1])])
-  const normed = modulated(g, image, c.width, { shift: half('shift'), scale: half('scale') }, EPSILON)
-  const latent = unpacked(g, apply(g, weights, 'proj_out', normed), shape)
+  const tokens = adaptiveHead(g, weights, { width: c.width, epsilon: EPSILON })
+  const latent = unpacked(g, tokens, g.input('grid', [6], 'i64'))
   g.output('prediction', latent, ['B', c.channels, 'h', c.patch, 'w', c.patch])
   return g.build()
 }

@@ -1,7 +1,7 @@
 /** What lies outside the blocks of an SD3 transformer as graphs: text, embed, head. */
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
-import { silu } from '../../onnx/ops.ts'
-import { apply, at, cellsToTokens, embedMlp, modulated, patchCells, tokensToLatent } from '../shared/layers.ts'
+import { adaptiveHead } from '../shared/heads.ts'
+import { apply, at, cellsToTokens, embedMlp, patchCells, tokensToLatent } from '../shared/layers.ts'
 import { TIME_CHANNELS } from '../shared/sinusoids.ts'
 import { EPSILON, type Sd3Parts } from './blocks.ts'
 
@@ -39,13 +39,8 @@ export function embedGraph(parts: Sd3Parts): Model {
 /** image, temb and the shape [0, h, w, p, p, C] -> prediction [B, C, h, p, w, p]. */
 export function headGraph({ config: c, weights }: Sd3Parts): Model {
   const g = new Graph()
-  const image = g.input('image', ['B', 'T', c.width])
-  const active = silu(g, g.input('temb', ['B', c.width]))
-  const shape = g.input('grid', [6], 'i64')
-  const half = (name: string): Value =>
-    g.op('Unsqueeze', [apply(g, weights, `norm_out.${name}`, active, 2), g.ints([1])])
-  const normed = modulated(g, image, c.width, { shift: half('shift'), scale: half('scale') }, EPSILON)
-  const latent = tokensToLatent(g, apply(g, weights, 'proj_out', normed), shape)
+  const tokens = adaptiveHead(g, weights, { width: c.width, epsilon: EPSILON })
+  const latent = tokensToLatent(g, tokens, g.input('grid', [6], 'i64'))
   g.output('prediction', latent, ['B', c.outChannels, 'h', c.patch, 'w', c.patch])
   return g.build()
 }

@@ -2,6 +2,7 @@
 import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { attention, geluErf, geluTanh, layerNorm, rmsNorm, silu } from '../../onnx/ops.ts'
 import { moduleKey } from '../../caching/contract.ts'
+import { tableHead } from '../shared/heads.ts'
 import { apply, at, embedMlp, gated, modulated, pieces, type NamedWeights } from '../shared/layers.ts'
 import type { BlocksStyle, Range } from '../shared/module-blocks.ts'
 import { forBatch } from '../shared/rotary.ts'
@@ -186,22 +187,9 @@ export function modulatedGraph(parts: WanParts): Model {
 /** image, temb and the shape [0, f, h, w, p, p, p, C] -> prediction [B, C, f, p, h, p, w, p]. */
 export function headGraph({ config: c, weights }: WanParts): Model {
   const g = new Graph()
-  const image = g.input('image', ['B', 'T', c.width])
-  const temb = g.input('temb', ['B', c.width])
-  const table = g.weight({ ...at(weights, 'scale_shift_table'), shape: [2 * c.width] })
-  const [shift, scale] = pieces(g, g.op('Add', [g.op('Concat', [temb, temb], { axis: 1 }), table]), 2, c.width)
-  const own = modulated(g, image, c.width, { shift: shift!, scale: scale! }, c.epsilon)
-  const cells = g.op('Reshape', [apply(g, weights, 'proj_out', own), g.input('grid', [8], 'i64')])
+  const cells = g.op('Reshape', [tableHead(g, weights, c), g.input('grid', [8], 'i64')])
+  const latent = g.op('Transpose', [cells], { perm: [0, 7, 1, 4, 2, 5, 3, 6] })
   const [pf, ph, pw] = c.patch
-  g.output('prediction', g.op('Transpose', [cells], { perm: [0, 7, 1, 4, 2, 5, 3, 6] }), [
-    'B',
-    c.channels,
-    'f',
-    pf,
-    'h',
-    ph,
-    'w',
-    pw,
-  ])
+  g.output('prediction', latent, ['B', c.channels, 'f', pf, 'h', ph, 'w', pw])
   return g.build()
 }
