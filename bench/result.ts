@@ -158,9 +158,9 @@ function adoptionText({ adoption, captions, commit }: Result): string {
   const others =
     anew.length > 0 ? `; measured on all captions at ${commit}: ${anew.map(({ config }) => config).join('; ')}` : ''
   return (
-    `. ${pictures} of ${captions * settings} pictures were measured at commit ${adoption.commit}, and taken over after ${repeated} captions had been ` +
-    `measured again at ${commit} under every setting and had agreed under ${agreed} of ${settings} (the same decisions and counts, PSNR within ` +
-    `0.05 dB)${others}. All times and memory are of ${commit}`
+    `. ${pictures} of ${captions * settings} pictures were measured at commit ${adoption.commit}, and taken over after the first ` +
+    `${repeated === 1 ? 'caption' : `${repeated} captions`} had been measured again at ${commit} under every setting and had agreed under ${agreed} of ` +
+    `${settings} (the same decisions and counts, PSNR within 0.05 dB, where it is above 60 dB within 1 dB)${others}. All times and memory are of ${commit}`
   )
 }
 

@@ -100,7 +100,7 @@ describe('publish', () => {
     for (const page of PAGES) {
       const text = await read(page)
       expect(text, page).toContain(
-        '248 of 320 pictures were measured at commit def5678, and taken over after 2 captions',
+        '248 of 320 pictures were measured at commit def5678, and taken over after the first 2 captions',
       )
       expect(text, page).toContain('agreed under 4 of 5')
       expect(text, page).toContain(
