@@ -7,49 +7,76 @@ import { linksOf } from './shape.ts'
 export function parentsOf(prompt: Prompt, id: string): string[] {
   const node = prompt[id]
   if (!node) return []
-  const parents: string[] = []
-  for (const [, link] of linksOf(node)) if (prompt[link.from] && !parents.includes(link.from)) parents.push(link.from)
-  return parents
+  const parents = new Set<string>()
+  for (const [, link] of linksOf(node)) if (prompt[link.from]) parents.add(link.from)
+  return [...parents]
 }
 
 export interface Walk {
   /** Every node reached, parents before children (nodes on a cycle in some order). */
   readonly order: readonly string[]
-  /** Each cycle met, as the ids along it. */
+  /** Sets of nodes that need each other, each in the order in which they were met: no node is in two. */
   readonly cycles: readonly (readonly string[])[]
 }
 
 interface Frame {
   readonly id: string
+  readonly index: number
   readonly parents: readonly string[]
+  /** The lowest index that this node leads back to. */
+  low: number
   next: number
 }
 
-/** Depth first from `roots` through what `parents` names. */
+/** Depth first from `roots` through what `parents` names: Tarjan's algorithm (1972), in a time that grows with the links only. */
 export function walkBy(roots: readonly string[], parents: (id: string) => readonly string[]): Walk {
-  const state = new Map<string, 'open' | 'done'>()
+  const indexes = new Map<string, number>()
   const order: string[] = []
   const cycles: string[][] = []
   const stack: Frame[] = []
-  const open = (id: string): void => {
-    state.set(id, 'open')
-    stack.push({ id, parents: parents(id), next: 0 })
+  /** Nodes whose set is not complete. */
+  const open: string[] = []
+  const isOpen = new Set<string>()
+  const enter = (id: string): void => {
+    const index = indexes.size
+    indexes.set(id, index)
+    open.push(id)
+    isOpen.add(id)
+    stack.push({ id, index, parents: parents(id), low: index, next: 0 })
+  }
+  const leave = ({ id, index, low, parents }: Frame): void => {
+    order.push(id)
+    stack.pop()
+    const child = stack.at(-1)
+    if (child) child.low = Math.min(child.low, low)
+    if (low < index) return
+    const set = open.splice(open.lastIndexOf(id))
+    for (const one of set) isOpen.delete(one)
+    if (set.length > 1 || parents.includes(id)) cycles.push(set)
   }
   for (const root of roots) {
-    if (state.has(root)) continue
-    open(root)
+    if (indexes.has(root)) continue
+    enter(root)
     for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
       const parent = frame.parents[frame.next++]
-      if (parent === undefined) {
-        state.set(frame.id, 'done')
-        order.push(frame.id)
-        stack.pop()
-      } else if (!state.has(parent)) open(parent)
-      else if (state.get(parent) === 'open')
-        cycles.push(stack.slice(stack.findIndex(({ id }) => id === parent)).map(({ id }) => id))
+      if (parent === undefined) leave(frame)
+      else if (!indexes.has(parent)) enter(parent)
+      else if (isOpen.has(parent)) frame.low = Math.min(frame.low, indexes.get(parent) ?? frame.index)
     }
   }
   return { order, cycles }
+}
+
+/** One cycle among nodes that need each other, from a node to what it needs and on until it comes round. */
+export function cycleIn(prompt: Prompt, set: readonly string[]): string[] {
+  const members = new Set(set)
+  const path = new Set<string>()
+  for (let id = set[0]; id !== undefined;) {
+    if (path.has(id)) return [...path].slice([...path].indexOf(id))
+    path.add(id)
+    id = parentsOf(prompt, id).find((parent) => members.has(parent))
+  }
+  return [...path]
 }
 
 /** Depth first from `roots` through all their ancestors. */

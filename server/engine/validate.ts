@@ -1,7 +1,7 @@
 /** Checks a posted prompt against the node declarations: every fault of every node in one answer, in ComfyUI's vocabulary. */
 import type { Lists } from '../../nodes/spec.ts'
 import { checkNode, MANY, type Context } from './check-node.ts'
-import { parentsOf, walk } from './graph.ts'
+import { cycleIn, parentsOf, walk, type Walk } from './graph.ts'
 import type { NodeError, NodeErrors, Prompt, PromptNode, Validation } from './protocol.ts'
 import type { Registry } from './registry.ts'
 import { fault, readPrompt, type Read } from './shape.ts'
@@ -26,14 +26,22 @@ function missingType(id: string, node: PromptNode): NodeError {
   return fault('missing_node_type', message, `Node ID '#${id}'`, extra)
 }
 
-/** The static cycles of a prompt as errors of the nodes on them. */
-function cycleErrors(cycles: readonly (readonly string[])[]): Map<string, NodeError> {
+/** Nodes of a cycle that an error names; of a longer one the ends. */
+const SHOWN = 32
+
+function shortened(path: readonly string[]): readonly string[] {
+  if (path.length <= SHOWN) return path
+  return [...path.slice(0, SHOWN / 2), `(${path.length - SHOWN} more)`, ...path.slice(-SHOWN / 2)]
+}
+
+/** What stands on a cycle cannot run: an error for each node of each set of nodes that need each other. */
+function cycleErrors(prompt: Prompt, cycles: Walk['cycles']): Map<string, NodeError> {
   const errors = new Map<string, NodeError>()
-  for (const cycle of cycles) {
+  for (const set of cycles) {
     // Walked from a node to what it needs: written the other way round it reads along the links.
-    const path = [...cycle].reverse()
+    const path = shortened(cycleIn(prompt, set).reverse())
     const details = [...path, path[0] ?? ''].join(' -> ')
-    for (const id of path)
+    for (const id of set)
       errors.set(
         id,
         fault('dependency_cycle', 'Dependency cycle detected', details, { node_id: id, cycle_nodes: path }),
@@ -93,11 +101,11 @@ const refuse = (error: NodeError, nodeErrors: Readonly<Record<string, NodeErrors
 /** Checks the nodes that the outputs need; coerced nodes go into `coerced`. */
 async function checkGraph(
   order: readonly string[],
-  cycles: Cycles,
+  cycles: Walk['cycles'],
   coerced: Record<string, PromptNode>,
   context: Context,
 ) {
-  const onCycle = cycleErrors(cycles)
+  const onCycle = cycleErrors(context.prompt, cycles)
   const faulty = new Map<string, NodeError[]>()
   for (const id of order) {
     const node = context.prompt[id]!
@@ -112,7 +120,6 @@ async function checkGraph(
   }
   return faulty
 }
-type Cycles = readonly (readonly string[])[]
 
 /** Checks a prompt as it was posted. `targets` restricts which output nodes count (partial execution); null takes all. */
 export async function validate(
