@@ -1,6 +1,7 @@
 /** What a caching method uses on a skip: the last computed residual or prediction, or its Taylor forecast (TaylorSeer, arXiv 2503.06923). */
 import { add, axpy, copy, meanAbs, scale, sub, type Tensor } from '../tensor.ts'
 import type { Call, Hidden } from './contract.ts'
+import { sizedDifference, type Sized } from './passes.ts'
 
 /** How a value is carried on from the computed evaluations to a skipped one. */
 export interface Forecast {
@@ -40,10 +41,17 @@ const positionOf = (call: Call, { axis }: Forecast): number => (axis === 'calls'
 
 /**
  * Takes in a value computed at `call`: d0 = value, d(i+1) = (d(i) - d(i) before) / gap, as many as the order asks for and the
- * history gives. Keeps `value` itself, which must not be written to later. Null when the value is not finite: nothing can be built on it.
+ * history gives. Keeps `value` itself, which must not be written to later. Null when the value is not finite, which its mean magnitude
+ * `size` tells: nothing can be built on it.
  */
-export function learn(before: Differences | null, call: Call, value: Tensor, forecast: Forecast): Differences | null {
-  if (!Number.isFinite(meanAbs(value))) return null
+export function learn(
+  before: Differences | null,
+  call: Call,
+  value: Tensor,
+  forecast: Forecast,
+  size: number = meanAbs(value),
+): Differences | null {
+  if (!Number.isFinite(size)) return null
   const at = positionOf(call, forecast)
   const terms: [Tensor, ...Tensor[]] = [value]
   if (!before || call.index < forecast.slopesFrom) return { at, gap: 0, terms }
@@ -83,6 +91,7 @@ export type Streams = 'image' | 'image and text'
 /** One token stream of a range: what the range adds to it. Memory is used again, so an estimate holds until the next one. */
 class StreamResidual {
   #known: Differences | null = null
+  #size = NaN
   /** Of a value that is no longer needed. */
   #spare: Float32Array | undefined
   #estimate: Float32Array | undefined
@@ -91,15 +100,20 @@ class StreamResidual {
     return this.#known !== null
   }
 
+  get newest(): Sized | null {
+    return this.#known && { tokens: this.#known.terms[0], size: this.#size }
+  }
+
   forget(): void {
     this.#known = null
   }
 
   learn(call: Call, input: Tensor, output: Tensor, forecast: Forecast): void {
-    const value = sub(output, input, this.#spare)
+    const { tokens: value, size } = sizedDifference(output, input, this.#spare)
     const before = this.#known
-    const now = learn(before, call, value, forecast)
+    const now = learn(before, call, value, forecast, size)
     this.#known = now
+    this.#size = size
     this.#spare = (now ? before?.terms.find((term) => !now.terms.includes(term)) : value)?.data
   }
 
@@ -127,6 +141,11 @@ export class ResidualEstimator {
   /** Whether there is anything to estimate from. */
   get ready(): boolean {
     return this.#image.ready
+  }
+
+  /** What was learnt last of the image tokens; null when not `ready`. The range learnt after the next one writes over it. */
+  get newest(): Sized | null {
+    return this.#image.newest
   }
 
   /** Takes in a range that ran at `call`, from its input to its output. Values that are not finite leave the estimator not ready. */

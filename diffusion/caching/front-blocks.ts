@@ -1,7 +1,8 @@
 /** The part that block caches share: front blocks run every time, the middle is run or estimated, back blocks run every time. */
-import { meanAbs, meanAbsDifference, sub, type Tensor } from '../tensor.ts'
+import type { Tensor } from '../tensor.ts'
 import type { Branch, Call, Denoiser, Facts, Hidden } from './contract.ts'
 import { ResidualEstimator, type Forecast } from './estimators.ts'
+import { residualDistance, sizedDifference, type Sized } from './passes.ts'
 
 /** How many blocks run at every evaluation, at each end of the model. */
 export interface Ends {
@@ -12,9 +13,8 @@ export interface Ends {
 /** One branch of one evaluation after its front blocks. */
 export interface Front {
   readonly call: Call
+  readonly input: Hidden
   readonly output: Hidden
-  /** What the front blocks added to the image tokens, [1, image tokens, width]. */
-  readonly residual: Tensor
 }
 
 /** The cuts that such a method enters and leaves the model at. */
@@ -26,10 +26,8 @@ export const cutsFor = ({ front, back }: Ends, { depth }: Facts): number[] => [
 export class FrontBlocks {
   readonly #ends: Ends
   readonly #middle: ResidualEstimator
-  /** The front residual of the last computed evaluation and its mean magnitude. */
-  #reference: { readonly residual: Tensor; readonly size: number } | null = null
-  /** Memory of the front residual at hand, until it becomes the reference. */
-  #residual: Float32Array | undefined
+  /** What the front blocks added to the image tokens at the last computed evaluation, [1, image tokens, width]. */
+  #reference: Sized | null = null
 
   constructor(ends: Ends, forecast: Forecast) {
     this.#ends = ends
@@ -38,10 +36,7 @@ export class FrontBlocks {
 
   async open(call: Call, branch: Branch, denoiser: Denoiser): Promise<Front> {
     const input = await denoiser.embed(call, branch)
-    const output = await denoiser.blocks(input, 0, this.#ends.front)
-    const residual = sub(output.image, input.image, this.#residual)
-    this.#residual = residual.data
-    return { call, output, residual }
+    return { call, input, output: await denoiser.blocks(input, 0, this.#ends.front) }
   }
 
   /** Whether a middle can be estimated at all. */
@@ -50,15 +45,15 @@ export class FrontBlocks {
   }
 
   /** mean|Q* - Q| / mean|Q*|, Q being the front residual and Q* that of the last computed evaluation; NaN before there is one. */
-  drift({ residual }: Front): number {
-    return this.#reference ? meanAbsDifference(residual, this.#reference.residual) / this.#reference.size : NaN
+  drift({ input, output }: Front): number {
+    const before = this.#reference
+    return before ? residualDistance(output.image, input.image, before.tokens) / before.size : NaN
   }
 
   /** Runs the middle and learns from it. */
-  async compute({ call, output, residual }: Front, denoiser: Denoiser): Promise<Tensor> {
+  async compute({ call, input, output }: Front, denoiser: Denoiser): Promise<Tensor> {
     const after = await denoiser.blocks(output, this.#ends.front, denoiser.facts.depth - this.#ends.back)
-    this.#residual = this.#reference?.residual.data
-    this.#reference = { residual, size: meanAbs(residual) }
+    this.#reference = sizedDifference(output.image, input.image, this.#reference?.tokens.data)
     this.#middle.learn(call, output, after)
     return this.#finish(after, denoiser)
   }

@@ -1,5 +1,6 @@
 /** Residuals of computed evaluations, and the estimate of a skipped one's output from them. */
 import { add, axpy, meanAbs, meanAbsDifference, memory, scale, sub, type Tensor } from '../tensor.ts'
+import { residualDistance, sizedDifference } from './passes.ts'
 
 /** What the probe blocks and what all blocks added to the image tokens of one computed evaluation: [1, tokens, width] each. */
 export interface Anchor {
@@ -16,32 +17,15 @@ export interface Passed {
   readonly output: Tensor
 }
 
-/** a - b, and whether all of it is finite, in one pass: 0 times what is not finite is no number. */
-function difference(a: Tensor, b: Tensor, into?: Float32Array): { readonly tokens: Tensor; readonly finite: boolean } {
-  const [x, y, out] = [a.data, b.data, memory(a.data.length, into)]
-  const even = out.length & ~1
-  let [s0, s1] = [0, 0]
-  for (let i = 0; i < even; i += 2) {
-    const first = Math.fround(x[i]! - y[i]!)
-    const second = Math.fround(x[i + 1]! - y[i + 1]!)
-    out[i] = first
-    out[i + 1] = second
-    s0 += 0 * first
-    s1 += 0 * second
-  }
-  for (let i = even; i < out.length; i++) s0 += 0 * (out[i] = Math.fround(x[i]! - y[i]!))
-  return { tokens: { data: out, shape: a.shape }, finite: s0 + s1 === 0 }
-}
-
 /** The anchor of an evaluation computed after `before`, in the memory of a `spare` one; or null when its tokens are not finite. */
 export function anchorAfter(
   before: Anchor | undefined,
   { input, probed, output }: Passed,
   spare?: Pick<Anchor, 'probe' | 'whole'>,
 ): Anchor | null {
-  const probe = difference(probed, input, spare?.probe.data)
-  const whole = difference(output, input, spare?.whole.data)
-  if (!probe.finite || !whole.finite) return null
+  const probe = sizedDifference(probed, input, spare?.probe.data)
+  const whole = sizedDifference(output, input, spare?.whole.data)
+  if (!Number.isFinite(probe.size + whole.size)) return null
   const moved = before ? meanAbsDifference(probe.tokens, before.probe) : 0
   return { probe: probe.tokens, whole: whole.tokens, moved }
 }
@@ -62,18 +46,6 @@ type Pair = readonly [older: Anchor, newer: Anchor]
 
 const clamp = (value: number, { min, max }: GainLimits): number =>
   Number.isFinite(value) ? Math.min(Math.max(value, min), max) : 1
-
-/** mean|(p - x) - q|: how far this evaluation's probe residual is from `q`; two partial sums, as in `meanAbs`. */
-function residualDistance({ data: p }: Tensor, { data: x }: Tensor, { data: q }: Tensor): number {
-  const even = p.length & ~1
-  let [s0, s1] = [0, 0]
-  for (let i = 0; i < even; i += 2) {
-    s0 += Math.abs(p[i]! - x[i]! - q[i]!)
-    s1 += Math.abs(p[i + 1]! - x[i + 1]! - q[i + 1]!)
-  }
-  for (let i = even; i < p.length; i++) s0 += Math.abs(p[i]! - x[i]! - q[i]!)
-  return (s0 + s1) / p.length
-}
 
 /** x + older + gain (newer - older). */
 function extrapolate(

@@ -1,5 +1,5 @@
 /** DiCache (arXiv 2508.17356): the first blocks run as a probe; while it has hardly drifted, the rest is estimated. */
-import { eachBranch, PerBranch } from '../../diffusion/caching/branches.ts'
+import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
   UnmetNeedsError,
@@ -11,8 +11,9 @@ import {
   type Hidden,
 } from '../../diffusion/caching/contract.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
+import { renew, type Sized } from '../../diffusion/caching/passes.ts'
 import { Anchors, type GainLimits } from '../../diffusion/caching/residuals.ts'
-import { copy, meanAbs, meanAbsDifference, type Tensor } from '../../diffusion/tensor.ts'
+import type { Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, toggle, type Values } from '../spec.ts'
 
@@ -153,15 +154,19 @@ const PRESETS: Readonly<Record<DiCacheParams['preset'], (params: DiCacheParams, 
 
 const isOff = ({ enabled, threshold }: DiCacheParams): boolean => !enabled || threshold === 0
 
-/** Tokens of an earlier evaluation and their mean magnitude. */
-interface Measured {
-  readonly tokens: Tensor
-  readonly size: number
+/** Tokens as the gate last saw them, in memory of their own. */
+interface Measured extends Sized {
+  /** How far they were from those of the evaluation before, mean|now - before|; and mean|before|. NaN where there was nothing before. */
+  readonly moved: number
+  readonly sizeBefore: number
 }
 
 /** The tokens around the probe at one evaluation; the input is kept only where the drift measure asks for it. */
 interface Seen {
   readonly index: number
+  /** Whether there is something to compare with: finite tokens of the evaluation before. */
+  readonly follows: boolean
+  readonly finite: boolean
   readonly input: Measured | null
   readonly probe: Measured
 }
@@ -189,39 +194,39 @@ interface Probed {
   readonly state: BranchState
 }
 
-/** mean|now - before| / mean|before| over the tokens of all pairs; not finite when there was nothing before. */
-function change(pairs: readonly { readonly now: Tensor; readonly before: Measured }[]): number {
-  const moved = pairs.reduce((sum, { now, before }) => sum + meanAbsDifference(now, before.tokens), 0)
-  return moved / pairs.reduce((sum, { before }) => sum + before.size, 0)
+/** mean|now - before| / mean|before| over the tokens of all branches; not finite when there was nothing before. */
+function change(all: readonly Measured[]): number {
+  const sum = (of: 'moved' | 'sizeBefore'): number => all.reduce((total, one) => total + one[of], 0)
+  return sum('moved') / sum('sizeBefore')
 }
 
 /** Drift of the branches that decide together. */
 function driftOf(group: readonly Probed[], rules: Rules): number {
-  const probe = change(group.map(({ probe: { image }, state }) => ({ now: image, before: state.seen!.probe })))
-  if (rules.drift === 'probe') return probe
-  return Math.abs(probe - change(group.map(({ input, state }) => ({ now: input.image, before: state.seen!.input! }))))
+  const seen = group.map(({ state }) => state.seen!)
+  const probe = change(seen.map((one) => one.probe))
+  return rules.drift === 'probe' ? probe : Math.abs(probe - change(seen.map((one) => one.input!)))
 }
 
 function judge(call: Call, group: readonly Probed[], rules: Rules): Verdict {
   const forced = group.map(({ branch }) => forcedBecause(call, branch, rules)).find((why) => why !== null)
   if (forced !== undefined) return { forced }
-  // A branch that sat an evaluation out has nothing to compare with.
-  if (group.some(({ state }) => state.seen?.index !== call.index - 1 || !state.anchors.ready))
-    return { forced: 'no-anchor' }
+  if (group.some(({ state }) => !state.seen?.follows || !state.anchors.ready)) return { forced: 'no-anchor' }
   const drift = driftOf(group, rules)
   return Number.isFinite(drift) ? { drift, accumulated: group[0]!.state.accumulated + drift } : { forced: 'non-finite' }
 }
 
 /** Copies, so that no buffer of the runtime is kept or relied on; over what was kept before. */
-const measure = (now: Tensor, before?: Measured | null): Measured => {
-  return { tokens: copy(now, before?.tokens.data), size: meanAbs(now) }
-}
+const measure = (now: Tensor, before?: Measured | null): Measured => ({
+  ...renew(now, before?.tokens),
+  sizeBefore: before?.size ?? NaN,
+})
 
-/** Writes over what was seen before; null when the tokens are not finite: nothing can be compared with them. */
-function remember(call: Call, { input: { image }, probe, state }: Probed, { drift }: Rules): Seen | null {
-  const input = drift === 'probe' ? null : measure(image, state.seen?.input)
-  const seen = { index: call.index, input, probe: measure(probe.image, state.seen?.probe) }
-  return Number.isFinite(seen.probe.size + (seen.input?.size ?? 0)) ? seen : null
+/** Writes over what was seen before. A branch that sat an evaluation out, and tokens that are not finite, leave nothing to compare with. */
+function remember({ index }: Call, { input: { image }, probe, state: { seen } }: Probed, { drift }: Rules): Seen {
+  const input = drift === 'probe' ? null : measure(image, seen?.input)
+  const probed = measure(probe.image, seen?.probe)
+  const follows = seen !== null && seen.finite && seen.index === index - 1
+  return { index, follows, finite: Number.isFinite(probed.size + (input?.size ?? 0)), input, probe: probed }
 }
 
 const mayReuse = (accumulated: number, { threshold, comparison }: Rules): boolean =>
@@ -254,8 +259,8 @@ async function evaluate(call: Call, denoiser: Denoiser, { rules, branches }: Sta
     return { branch, input, probe: await denoiser.blocks(input, 0, rules.probeDepth), state: branches.of(branch) }
   })
   const probed = await Promise.all(probes)
-  const verdicts = probed.map((one) => judge(call, rules.decide === 'together' ? probed : [one], rules))
   for (const one of probed) one.state.seen = remember(call, one, rules)
+  const verdicts = probed.map((one) => judge(call, rules.decide === 'together' ? probed : [one], rules))
   const answers = probed.map(async (one, i) => [one.branch, await answer(denoiser, one, verdicts[i]!, rules)] as const)
   return new Map(await Promise.all(answers))
 }
@@ -277,12 +282,7 @@ export const dicache: CacheMethod<DiCacheParams, State> = {
     return { rules, branches: new PerBranch(fresh) }
   },
   evaluate: (call, denoiser, state, params) =>
-    isOff(params)
-      ? eachBranch(call, async (branch) => ({
-          prediction: await denoiser.predict(call, branch),
-          trace: { decision: 'full' },
-        }))
-      : evaluate(call, denoiser, state),
+    isOff(params) ? eachBranch(call, (branch) => inFull(denoiser, call, branch)) : evaluate(call, denoiser, state),
 }
 
 export default defineNode({

@@ -13,7 +13,9 @@ import {
 } from '../../diffusion/caching/contract.ts'
 import { REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
-import { memory, relativeL1, sub, tensor, type Tensor } from '../../diffusion/tensor.ts'
+import { residualDistance, type Sized } from '../../diffusion/caching/passes.ts'
+import { pooled, sideOf } from '../../diffusion/caching/thumbnails.ts'
+import { meanAbs, meanAbsDifference, memory, sub, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, toggle, type Values } from '../spec.ts'
 import { switchKnobs, windowFaults, windowKnobs } from './knobs/residual.ts'
@@ -98,36 +100,33 @@ const isOff = ({ enabled, threshold_1, threshold_2 }: H2CacheParams): boolean =>
 const splitOf = ({ split }: H2CacheParams, { depth }: Facts): number =>
   Math.max(1, Math.floor(split * depth + 1e-3 * depth))
 
-/**
- * Averages tokens [1, tokens, width] over squares of side floor(tokens / target), at least 1 and at most the width, across tokens
- * and channels alike; rows and columns that do not fill a square are dropped (average pooling of kernel = stride).
- */
-export function pooled(a: Tensor, target: number): Tensor {
-  const [, tokens = 1, width = 1] = a.shape
-  const side = target === 0 ? 1 : Math.min(Math.max(1, Math.floor(tokens / target)), tokens, width)
-  if (side === 1) return a
-  const [rows, columns] = [Math.floor(tokens / side), Math.floor(width / side)]
-  const out = new Float64Array(rows * columns)
-  for (let y = 0; y < rows * side; y++)
-    for (let column = 0, at = y * width; column < columns; column++) {
-      let sum = out[Math.floor(y / side) * columns + column]!
-      for (let x = 0; x < side; x++, at++) sum += a.data[at]!
-      out[Math.floor(y / side) * columns + column] = sum
-    }
-  return tensor(
-    Float32Array.from(out, (sum) => sum / (side * side)),
-    [1, rows, columns],
-  )
+/** What the first block of a stage did: tokens before and after it, of the streams that the stage looks at, text before image. */
+type Seen = readonly (readonly [before: Tensor, after: Tensor])[]
+
+const seenOf = (before: Hidden, after: Hidden, both: boolean): Seen => {
+  const image = [before.image, after.image] as const
+  return both && before.text && after.text ? [[before.text, after.text], image] : [image]
 }
 
-/** What blocks added to the streams that a stage looks at: the image tokens [1, tokens, width], behind the text's where it sees both. */
-function residualOf(before: Hidden, after: Hidden, both: boolean, into?: Float32Array): Tensor {
-  const [from, to] = both && before.text && after.text ? [before.text, after.text] : [null, null]
-  const ahead = from?.data.length ?? 0
-  const data = memory(ahead + after.image.data.length, into)
-  if (from) sub(to, from, data.subarray(0, ahead))
-  sub(after.image, before.image, data.subarray(ahead))
-  return { data, shape: [1, (to?.shape[1] ?? 0) + after.image.shape[1]!, after.image.shape[2]!] }
+const tokensOf = (seen: Seen): number => seen.reduce((sum, [, { shape }]) => sum + shape[1]!, 0)
+
+/** What was added, [1, tokens, width]. */
+function residualOf(seen: Seen, into?: Float32Array): Tensor {
+  const [tokens, width] = [tokensOf(seen), seen[0]![1].shape[2]!]
+  const data = memory(tokens * width, into)
+  let at = 0
+  for (const [before, after] of seen) sub(after, before, data.subarray(at, (at += after.data.length)))
+  return { data, shape: [1, tokens, width] }
+}
+
+/** mean|what was added - reference|, reading everything once and writing nothing. */
+function distance(seen: Seen, { data }: Tensor): number {
+  let [sum, at] = [0, 0]
+  for (const [before, after] of seen) {
+    const size = after.data.length
+    sum += size * residualDistance(after, before, { data: data.subarray(at, (at += size)) })
+  }
+  return sum / at
 }
 
 /** One stage of one branch. Its reference moves only when it is computed. */
@@ -135,10 +134,11 @@ class Stage {
   readonly #pool: number
   readonly #rest: ResidualEstimator
   readonly #both: boolean
-  /** Memory of the next residual. */
-  #spare: Float32Array | undefined
-  #reference: Tensor | null = null
-  #probe: Tensor | null = null
+  /** Of the last computed evaluation, pooled. */
+  #reference: Sized | null = null
+  #seen: Seen = []
+  /** What is seen now, where that is pooled. */
+  #thumbnail: Tensor | null = null
 
   /** `both`: it looks at text and image tokens, else at the image's alone. */
   constructor(pool: number, rest: ResidualEstimator, both: boolean) {
@@ -153,10 +153,13 @@ class Stage {
 
   /** Takes in what the first block did, and tells how far that is from the last computed evaluation; NaN where there is none. */
   probe(before: Hidden, after: Hidden): number {
-    const residual = residualOf(before, after, this.#both, this.#spare)
-    this.#spare = residual.data
-    this.#probe = pooled(residual, this.#pool)
-    return this.#reference ? relativeL1(this.#probe, this.#reference) : NaN
+    this.#seen = seenOf(before, after, this.#both)
+    const pools = sideOf(tokensOf(this.#seen), after.image.shape[2]!, this.#pool) > 1
+    this.#thumbnail = pools ? pooled(residualOf(this.#seen), this.#pool) : null
+    const reference = this.#reference
+    if (!reference) return NaN
+    const { tokens, size } = reference
+    return (this.#thumbnail ? meanAbsDifference(this.#thumbnail, tokens) : distance(this.#seen, tokens)) / size
   }
 
   reuse(call: Call, after: Hidden): Hidden {
@@ -165,9 +168,8 @@ class Stage {
 
   async compute(call: Call, denoiser: Denoiser, after: Hidden, from: number, to: number): Promise<Hidden> {
     const output = await denoiser.blocks(after, from, to)
-    // Without pooling the probe is the residual itself: its memory is the reference's from now on.
-    if (this.#probe?.data === this.#spare) this.#spare = this.#reference?.data
-    this.#reference = this.#probe
+    const tokens = this.#thumbnail ?? residualOf(this.#seen, this.#reference?.tokens.data)
+    this.#reference = { tokens, size: meanAbs(tokens) }
     this.#rest.learn(call, after, output)
     return output
   }

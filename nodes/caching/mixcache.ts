@@ -13,6 +13,7 @@ import {
   type Trace,
 } from '../../diffusion/caching/contract.ts'
 import { REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
+import type { Sized } from '../../diffusion/caching/passes.ts'
 import { add, meanAbs, meanAbsDifference, sub, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, type Values } from '../spec.ts'
@@ -113,10 +114,10 @@ export function choose(
   return scores.filter(({ score }) => sum + score <= threshold).sort((a, b) => a.score - b.score)[0] ?? null
 }
 
-/** What one branch did at one full evaluation: what all blocks and what the middle ones added to the image tokens, and the prediction. */
+/** What one branch did at one full evaluation: what all blocks and the middle ones added to the image tokens (null: not finite), and the prediction. */
 interface Computed {
-  readonly whole: Tensor
-  readonly middle: Tensor
+  readonly whole: Sized | null
+  readonly middle: Sized | null
   readonly prediction: Tensor
 }
 
@@ -159,18 +160,17 @@ export function errorsBetween(now: Full, before: Full, guidance: number): Errors
     return other ? [{ one, other }] : []
   })
   const steps = now.index - before.index
-  const size = (part: 'whole' | 'middle', of: 'one' | 'other') =>
-    pairs.reduce((all, pair) => all + meanAbs(pair[of][part]), 0)
+  const sum = (of: (pair: (typeof pairs)[number]) => number) => pairs.reduce((all, pair) => all + of(pair), 0)
+  const size = (part: 'whole' | 'middle', of: 'one' | 'other') => sum((pair) => pair[of][part]?.size ?? NaN)
   const change = (part: 'whole' | 'middle') =>
-    pairs.reduce((all, { one, other }) => all + meanAbsDifference(one[part], other[part]), 0) /
+    sum(({ one: { [part]: a }, other: { [part]: b } }) => (a && b ? meanAbsDifference(a.tokens, b.tokens) : NaN)) /
     (size(part, 'other') * steps)
   const bias = now.bias && before.bias ? meanAbsDifference(now.bias, before.bias) : Infinity
-  const conditional = meanAbs(now.branches.get('cond')!.prediction) * steps
-  const known = (error: number): number => (Number.isNaN(error) ? Infinity : error)
+  const known = (error: number) => (Number.isNaN(error) ? Infinity : error)
   return {
     step: known(change('whole')),
     block: known((change('middle') * size('middle', 'one')) / size('whole', 'one')),
-    cfg: known((Math.abs(guidance - 1) * bias) / conditional),
+    cfg: known((Math.abs(guidance - 1) * bias) / (meanAbs(now.branches.get('cond')!.prediction) * steps)),
   }
 }
 
@@ -203,7 +203,7 @@ async function compute(call: Call, denoiser: Denoiser, state: State, [from, to]:
     block.learn(call, front, middle)
     const { data, shape } = await denoiser.head(output)
     const prediction = { data: data.slice(), shape }
-    branches.set(branch, { whole: sub(output.image, input.image), middle: sub(middle.image, front.image), prediction })
+    branches.set(branch, { whole: step.newest, middle: block.newest, prediction })
     return prediction
   })
   learn(call, state, branches)

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { configure, type Hidden } from '../../../diffusion/caching/contract.ts'
 import { relativeL1 } from '../../../diffusion/tensor.ts'
-import node, { h2cache, pooled, type H2CacheParams } from '../../../nodes/caching/h2cache.ts'
+import { pooled } from '../../../diffusion/caching/thumbnails.ts'
+import node, { h2cache, type H2CacheParams } from '../../../nodes/caching/h2cache.ts'
 import { difference, expectSame, minus, plus, relative, retold, type Told } from './oracle.ts'
 import { firsts, letters, matrix, playOn, stack, type Stack } from './stack.ts'
 
