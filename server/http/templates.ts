@@ -31,8 +31,9 @@ async function index(folder: string): Promise<unknown> {
     const shown = { title: titleOf(workflow, name), description: `Nodes: ${typesOf(workflow).join(', ')}` }
     return { name, ...shown, mediaType: 'image', mediaSubtype: 'svg' }
   })
-  // 'default' is the name of the module whose files lie below /templates.
-  return [{ moduleName: 'default', title: 'Heddle', type: 'image', templates: await Promise.all(listed) }]
+  const templates = await Promise.all(listed)
+  // 'default' is the name of the module whose files lie below /templates; new users are shown the essential 'Getting Started' only.
+  return [{ moduleName: 'default', title: 'Getting Started', type: 'image', isEssential: true, templates }]
 }
 
 export function templateRoutes(router: Router, context: Context): void {

@@ -76,7 +76,9 @@ const templates = z
   .array(
     z.object({
       moduleName: z.literal('default'),
-      title: z.string().min(1),
+      // New users are shown this one category.
+      title: z.literal('Getting Started'),
+      isEssential: z.literal(true),
       templates: z
         .array(
           z.object({
