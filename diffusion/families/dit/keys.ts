@@ -2,7 +2,8 @@
 import { Shapes } from '../shared/locate.ts'
 import { TIME_CHANNELS } from '../shared/sinusoids.ts'
 import type { Place } from '../family.ts'
-import { MLP_RATIO, type DitConfig, type DitLayout } from './config.ts'
+import { MLP_RATIO } from '../shared/patched-config.ts'
+import type { DitConfig, DitLayout } from './config.ts'
 
 /** Shapes by name. */
 export function ditShapes(c: DitConfig): ReadonlyMap<string, readonly number[]> {

@@ -1,7 +1,8 @@
 /** Estimated operations of the parts of a PixArt transformer: matrix products and attention, two a multiply-add. */
 import type { Part, TokenCounts } from '../contract.ts'
 import { TIME_CHANNELS } from '../shared/sinusoids.ts'
-import { MLP_RATIO, type PixArtConfig } from './config.ts'
+import { MLP_RATIO } from '../shared/patched-config.ts'
+import type { PixArtConfig } from './config.ts'
 
 const product = (rows: number, wide: number, out: number): number => 2 * rows * wide * out
 

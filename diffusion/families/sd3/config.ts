@@ -2,7 +2,9 @@
 import type { Weights } from '../../onnx/weights.ts'
 import type { Json } from '../family.ts'
 import { Fields } from '../json.ts'
+import { extentOf } from '../shared/fits.ts'
 import { countBlocks } from '../shared/locate.ts'
+import { patchSizes } from '../shared/patched-config.ts'
 
 export interface Sd3Config {
   readonly channels: number
@@ -97,8 +99,8 @@ const PUBLISHED_HEAD = 64
 /** From the shapes of a file without configuration (prefix already taken off), or null when they are no SD3's. */
 export function inferSd3Config(tensors: Weights['tensors'], layout: Sd3Layout): Sd3Config | null {
   const signs = SIGNS[layout]
-  const extent = (key: string, axis: number): number => tensors.get(key)?.shape[axis] ?? 0
-  const [width, channels, patch] = [0, 1, 2].map((axis) => extent(signs.image, axis)) as [number, number, number]
+  const extent = (key: string, axis: number): number => extentOf(tensors, key, axis)
+  const { width, channels, patch } = patchSizes(tensors, signs.image)
   const headSize = extent(signs.headNorm, 0) || PUBLISHED_HEAD
   const blocks = countBlocks(tensors, signs.block)
   const positions = Math.sqrt(extent(signs.positions, 1))
