@@ -1,5 +1,6 @@
 /** JSON that keeps 64-bit integers exact: whole numbers beyond 2^53 are parsed to bigint and written back digit for digit. */
 import { randomBytes } from 'node:crypto'
+import { countNames, nameTwice } from './json-names.ts'
 
 /** Marks a big integer inside a string while JSON.parse or JSON.stringify passes over it; unguessable, so no input can forge it. */
 const MARK = `big:${randomBytes(16).toString('hex')}:`
@@ -10,6 +11,8 @@ const QUOTE_OR_BIG = /"|(?<![\d.eE+-])-?\d{16,40}(?![\d.eE])/g
 const QUOTE_OR_BIG_OR_FLOAT = /"|(?<![\d.eE+-])-?(?:\d{16,40}|\d{1,15}\.0{1,15})(?![\d.eE])/g
 /** Deeper texts are refused: writing them back, or sending them between processes, is recursive. */
 const MAX_DEPTH = 200
+/** A workflow of 10,000 nodes has about 400,000. */
+const MAX_VALUES = 500_000
 
 /** Index behind the string whose opening quote is at `open`; `text` is valid JSON. */
 function endOfString(text: string, open: number): number {
@@ -39,15 +42,21 @@ function mark(text: string, pattern: RegExp): string {
   return parts.length === 0 ? text : parts.join('') + text.slice(copied)
 }
 
-function checkDepth(text: string): void {
-  let depth = 0
+/** Looks at the size before anything is built of it. Throws SyntaxError; returns how many names the objects have. */
+function checkSize(text: string): number {
+  let [depth, values, names] = [0, 0, 0]
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code === 34) at = endOfString(text, at) - 1
+    else if (code === 58) names++
     else if (code === 123 || code === 91) {
+      values++
       if (++depth > MAX_DEPTH) throw new SyntaxError(`JSON is nested deeper than ${MAX_DEPTH} levels`)
     } else if (code === 125 || code === 93) depth--
+    else if (code === 44) values++
   }
+  if (values > MAX_VALUES) throw new SyntaxError(`JSON has more than ${MAX_VALUES} values`)
+  return names
 }
 
 function revive(key: string, value: unknown): unknown {
@@ -57,10 +66,15 @@ function revive(key: string, value: unknown): unknown {
   return digits.includes('.') ? Object(Number(digits)) : BigInt(digits)
 }
 
-/** Parses any JSON value. Throws SyntaxError for malformed text, more than 200 levels, and a key named `__proto__`. */
+/**
+ * Parses any JSON value. Throws SyntaxError for malformed text, more than 200 levels or 500,000 values, a key named `__proto__`, and
+ * one that stands twice in an object.
+ */
 export function parseExact(text: string): unknown {
+  const names = checkSize(text)
   const plain: unknown = JSON.parse(text)
-  checkDepth(text)
+  if (countNames(plain) !== names)
+    throw new SyntaxError(`a name stands twice in one object: ${nameTwice(text, endOfString) ?? ''}`)
   const marked = /\d{16}/.test(text) ? mark(text, QUOTE_OR_BIG) : text
   if (marked === text && !/__proto__|\\u00[567]/i.test(text)) return plain
   return JSON.parse(marked, revive)

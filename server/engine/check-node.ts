@@ -1,6 +1,7 @@
 /** Checks one node of a prompt against its declaration, and asks the node's own checks. */
 import type { Refusal } from '../../nodes/define.ts'
 import type { Lists, Spec } from '../../nodes/spec.ts'
+import { brief } from './brief.ts'
 import type { NodeError, Prompt, PromptNode } from './protocol.ts'
 import type { RegisteredNode, Registry } from './registry.ts'
 import { asLink, fault, linksOf, plain, typeOfLiteral, unwrap, type Link } from './shape.ts'
@@ -29,7 +30,7 @@ function checkLink(
   received: unknown,
   context: NodeContext,
 ): NodeError | null {
-  const extra = { input_name: name, input_config: configOf(spec, context.lists), received_value: received }
+  const extra = { input_name: name, input_config: configOf(spec, context.lists), received_value: brief(received) }
   if (Number.isNaN(link.slot))
     return fault(
       'bad_linked_input',
@@ -105,7 +106,7 @@ function checkInput(name: string, spec: Spec<unknown>, node: PromptNode, into: C
     into.values[name] = literal
     return
   }
-  const extra = { input_name: name, input_config: configOf(spec, context.lists), received_value: literal }
+  const extra = { input_name: name, input_config: configOf(spec, context.lists), received_value: brief(literal) }
   into.errors.push(fault(type, message, details === '' ? name : `${name}: ${details}`, extra))
 }
 
@@ -122,7 +123,7 @@ function refusals(refusal: Refusal, checked: Checked, names: readonly string[]):
   return Object.entries(faults).map(([name, why]) =>
     fault('custom_validation_failed', 'Custom validation failed for node', why === '' ? name : `${name} - ${why}`, {
       input_name: name,
-      received_value: checked.values[name],
+      received_value: brief(checked.values[name]),
     }),
   )
 }
