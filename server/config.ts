@@ -1,10 +1,11 @@
 /** What a server is started with, and the folders that follow from it. */
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, rm } from 'node:fs/promises'
+import { cp, readdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { CachePolicy, EngineInit } from './engine/protocol.ts'
 import type { DataFolders } from './http/context.ts'
 import { readExtraModelPaths } from './store/extra-model-paths.ts'
+import { makeFolder } from './store/folder.ts'
 import type { ModelDir } from './store/model-folders.ts'
 import { UNFINISHED } from './store/write.ts'
 
@@ -75,12 +76,16 @@ export const missingDirs = (dirs: readonly string[] = []): readonly string[] => 
 /** Pictures that the shipped workflows load. */
 const EXAMPLES = join(PROGRAM, 'workflows', 'input')
 
-/** Makes what is not there yet; a new input folder starts with the example pictures. */
-export async function makeFolders(folders: DataFolders): Promise<void> {
-  if (!existsSync(folders.input)) await cp(EXAMPLES, folders.input, { recursive: true })
+/** Makes what is not there yet; a new input folder starts with the example pictures. Throws for a folder that cannot be written. */
+export async function makeFolders({ input, output, temp, user }: DataFolders): Promise<void> {
   // Editors list these two at every start.
-  const saved = ['workflows', 'subgraphs'].map((name) => join(folders.user, name))
-  for (const folder of [...(Object.values(folders) as string[]), ...saved]) await mkdir(folder, { recursive: true })
+  for (const name of ['workflows', 'subgraphs']) await makeFolder(join(user, name), '--data')
+  await makeFolder(output, '--data, --output-directory or (heddle run) --out')
+  await makeFolder(temp, '--data or --temp-directory')
+  // One that is there may be read-only: workflows only read from it.
+  if (existsSync(input)) return
+  await makeFolder(input, '--data or --input-directory')
+  await cp(EXAMPLES, input, { recursive: true })
 }
 
 /** Removes what a crash left unfinished anywhere below `folder`. */

@@ -47,12 +47,16 @@ function checkOptions(host: string, options: ServeOptions): void {
     throw new Error(`--front-end-root ${options.frontEndRoot} has no index.html: give the folder of a built front end.`)
 }
 
-function explained(error: unknown, host: string, port: number): Error {
-  const { code } = error as NodeJS.ErrnoException
+/** What to tell of a server that does not start; only what `listen` threw is about the address. */
+export function explained(error: unknown, host: string, port: number): Error {
+  const known: NodeJS.ErrnoException = error instanceof Error ? error : new Error(String(error))
+  const { code, syscall } = known
+  if (code === 'ENOTFOUND') return new Error(`${host} is no address of this machine.`)
+  if (syscall !== 'listen') return known
   if (code === 'EADDRINUSE') return new Error(`Port ${port} is in use. Choose another: heddle serve --port ${port + 1}`)
   if (code === 'EACCES') return new Error(`Port ${port} needs more rights. Choose one above 1023: --port 8188`)
   if (code === 'EADDRNOTAVAIL') return new Error(`${host} is no address of this machine.`)
-  return error instanceof Error ? error : new Error(String(error))
+  return known
 }
 
 export async function serve(options: ServeOptions): Promise<void> {
