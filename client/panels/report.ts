@@ -23,16 +23,18 @@ const WIDTH = 304
 const THREAD = 46
 const CHART = 110
 const TIME = 64
+/** Room above a chart for the label of its highest value. */
+const HEAD = 14
 
 const LEGEND = [
   ['full', 'full: every block'],
   ['resumed', 'resumed after the probe'],
-  ['skipped', 'skipped: the probe only'],
+  ['skipped', 'skipped: a probe at most'],
   ['partial', 'partial'],
 ] as const
 
 const number = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))
-const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(0)} %`
+const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(0)}\u00a0%`
 
 /** Operations, one or more figures in the unit that suits the last. */
 function operations(...figures: readonly number[]): string {
@@ -94,7 +96,7 @@ export class Report extends Panel {
     if (!chart) return nothing
     const what = run.rows.some((row) => row.accumulated !== undefined) ? 'Accumulated drift' : 'Drift'
     return html`<h3>${what}${threshold === null ? '' : ` against the threshold ${threshold}`}</h3>
-      <svg class="drift" viewBox="0 0 ${WIDTH} ${CHART + 4}" role="img" aria-label="Drift by step">
+      <svg class="drift" viewBox="0 ${-HEAD} ${WIDTH} ${CHART + HEAD + 4}" role="img" aria-label="Drift by step">
         ${
           chart.line === null
             ? nothing
@@ -102,7 +104,7 @@ export class Report extends Panel {
         }
         ${chart.paths.map(({ d, branch }) => svg`<path d=${d} fill="none" stroke=${branch === 'cond' ? '#e2a14a' : '#6c8fb8'} stroke-width="1.5"></path>`)}
         ${chart.points.map((point) => svg`<circle cx=${point.x} cy=${point.y} r="2.6" fill=${point.branch === 'cond' ? '#e2a14a' : '#6c8fb8'}><title>${point.title}</title></circle>`)}
-        <text x="0" y="9">${number(chart.top)}</text>
+        <text x="0" y="-5">${number(chart.top)}</text>
         <text x="0" y=${CHART}>0</text>
       </svg>`
   }
@@ -111,9 +113,9 @@ export class Report extends Panel {
     const chart = timeChart(run, { width: WIDTH, height: TIME })
     if (!chart) return nothing
     return html`<h3>Time per step</h3>
-      <svg class="time" viewBox="0 0 ${WIDTH} ${TIME + 2}" role="img" aria-label="Milliseconds by step">
+      <svg class="time" viewBox="0 ${-HEAD} ${WIDTH} ${TIME + HEAD + 2}" role="img" aria-label="Milliseconds by step">
         ${chart.bars.map((bar) => svg`<rect x=${bar.x} y=${bar.y} width=${bar.width} height=${bar.height} fill=${bar.color}><title>${bar.title}</title></rect>`)}
-        <text x="0" y="9">${number(chart.top)} ms</text>
+        <text x="0" y="-5">${number(chart.top)} ms</text>
       </svg>`
   }
 

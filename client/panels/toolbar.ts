@@ -135,12 +135,13 @@ export class Toolbar extends Panel {
   private status(): TemplateResult | typeof nothing {
     const { progress, queue, secondsLeft } = this.app
     if (!progress && queue.running.length === 0) return nothing
-    const left = secondsLeft === null ? '' : `${duration(secondsLeft)} left`
+    const steps = progress && progress.max > 0 ? [`${progress.value} / ${progress.max}`] : []
+    const left = secondsLeft === null ? [] : [`${duration(secondsLeft)} left`]
     const value = progress && progress.max > 0 ? progress.value / progress.max : undefined
     return html`<div class="progress" role="group" aria-label="Running">
       <div>
         <span>${progress?.title ?? 'Starting'}</span>
-        <span>${progress && progress.max > 0 ? `${progress.value} / ${progress.max}` : ''} ${left}</span>
+        <span>${[...steps, ...left].join(' · ')}</span>
       </div>
       ${
         value === undefined
