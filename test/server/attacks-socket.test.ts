@@ -3,19 +3,14 @@ import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { Hub } from '../../server/socket/hub.ts'
-import { chain, Client, freshData, get, removeData, serve, type TestServer } from './harness.ts'
+import { chain, Client, get, serveFresh, type TestServer } from './harness.ts'
 
 let server: TestServer
-let data: string
 
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data)
+  server = await serveFresh()
 })
-afterAll(async () => {
-  await server.stop()
-  await removeData(data)
-})
+afterAll(() => server.end())
 
 const opened = (path = '/ws'): Promise<WebSocket> =>
   new Promise((resolve, reject) => {

@@ -1,18 +1,13 @@
 /** Prompts that cannot run: every fault is named in one answer, nothing is queued, and the server goes on. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chain, entryOf, freshData, node, post, remaining, removeData, serve, type TestServer } from './harness.ts'
+import { chain, entryOf, node, post, remaining, serveFresh, type TestServer } from './harness.ts'
 
 let server: TestServer
-let data: string
 
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data)
+  server = await serveFresh()
 })
-afterAll(async () => {
-  await server.stop()
-  await removeData(data)
-})
+afterAll(() => server.end())
 
 const refused = async (prompt: unknown, more: Readonly<Record<string, unknown>> = {}) => {
   const answer = await post(server.url, '/prompt', { prompt, ...more })
@@ -102,11 +97,120 @@ describe('a prompt is refused', () => {
       (await refused({ 1: node('TestShow', { value: ['constructor', 0] }) })).node_errors['1']!.errors[0]!.type,
     ).toBe('bad_linked_input')
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
-    expect(
-      (await refused({ 1: node('TestConst', { value: 1e999 }), 2: node('TestShow', { value: ['1', 0] }) })).node_errors[
-        '1'
+  })
+
+  it('for numbers that are none, with the node and the input where JSON can say them', async () => {
+    for (const number of ['NaN', 'Infinity', '-Infinity', '01', '1e', '0x10']) {
+      const body = `{"prompt":{"1":{"class_type":"TestConst","inputs":{"value":${number}}}}}`
+      expect((await post(server.url, '/prompt', body)).json.error.type, number).toBe('invalid_json')
+    }
+    for (const number of ['1e999', '-1e999']) {
+      const nodes = `"1":{"class_type":"TestConst","inputs":{"value":${number}}},"2":{"class_type":"TestShow","inputs":{"value":["1",0]}}`
+      const { status, json } = await post(server.url, '/prompt', `{"prompt":{${nodes}}}`)
+      expect([status, json.node_errors['1']?.errors[0]?.extra_info.input_name], number).toEqual([400, 'value'])
+    }
+  })
+
+  it('for halves of surrogate pairs in ids, classes, names and values, each with its place', async () => {
+    const half = '\ud800'
+    const { error, node_errors } = await refused({
+      ...chain(1),
+      4: node('TestShow', { value: ['2', 0], note: `a${half}`, fine: '\ud83d\ude00' }),
+      5: node('TestShow', { value: ['2', 0], list: { __value__: [1, [half]] }, [`n${half}`]: 1 }),
+      [`6${half}`]: node('TestShow', { value: ['2', 0] }),
+      7: node(`Test${half}`),
+    })
+    expect(error.type).toBe('invalid_text')
+    const found = Object.values(node_errors).map(({ errors }) =>
+      errors.map(({ type, extra_info }) => [type, extra_info.input_name]),
+    )
+    expect(found).toEqual([
+      [['invalid_text', 'note']],
+      [
+        ['invalid_text', 'list'],
+        ['invalid_text', `n${half}`],
       ],
-    ).toBeDefined()
+      expect.arrayContaining([
+        ['invalid_text', undefined],
+        ['missing_node_type', undefined],
+      ]),
+      [['invalid_text', undefined]],
+    ])
+    expect(
+      (
+        await post(server.url, '/prompt', {
+          prompt: { ...chain(1), 4: node('TestShow', { value: ['2', 0], note: '😀' }) },
+        })
+      ).status,
+    ).toBe(200)
+  })
+
+  it('for names that stand twice in the text, and ids that stand twice in a workflow', async () => {
+    const one = '"class_type":"TestConst","inputs":{"value":1}'
+    for (const [body, place] of [
+      [`{"prompt":{"1":{${one}},"1":{${one}}}}`, 'prompt.1'],
+      [`{"prompt":{"1":{${one},"class_type":"TestShow"}}}`, 'prompt.1.class_type'],
+      [`{"prompt":{"1":{"class_type":"TestConst","inputs":{"value":1,"v\\u0061lue":2}}}}`, 'prompt.1.inputs.value'],
+    ] as const) {
+      const { status, json } = await post(server.url, '/prompt', body)
+      expect([status, json.error.type]).toEqual([400, 'invalid_json'])
+      expect(json.error.message).toContain(`twice in one object: ${place}`)
+    }
+    const widget = { type: 'TestConst', inputs: [], outputs: [], widgets_values: [1] }
+    const { error } = await refused({
+      nodes: [
+        { id: 1, ...widget },
+        { id: 1, ...widget },
+      ],
+      links: [],
+      version: 0.4,
+    })
+    expect(error.message).toMatch(/nodes\.1\.id: another node has the id 1/)
+  })
+
+  it('whatever else is wrong with some nodes, those of no shape and of no class are named with the faults of the others', async () => {
+    const { error, node_errors } = await refused({
+      a: 5,
+      b: null,
+      c: { class_type: 'TestConst', inputs: [1] },
+      d: node('NoSuchNode'),
+      e: { inputs: {} },
+      f: node('TestAdd', { a: ['a', 0], b: 'x' }),
+      g: node('TestShow', { value: ['f', 0] }),
+      h: node('TestShow', { value: ['nowhere', 0] }),
+    })
+    expect(error.type).toBe('invalid_prompt')
+    const found = Object.entries(node_errors).map(([id, { errors }]) => [id, ...errors.map(({ type }) => type)])
+    expect(Object.fromEntries(found.map(([id = '', ...types]) => [id, types]))).toEqual({
+      a: ['invalid_prompt'],
+      b: ['invalid_prompt'],
+      c: ['invalid_prompt'],
+      d: ['missing_node_type'],
+      e: ['missing_node_type'],
+      f: ['invalid_input_type'],
+      h: ['bad_linked_input'],
+    })
+  })
+
+  it('of thousands of nodes in rings within rings, of lists without end, and of one huge text: soon, with a short answer', async () => {
+    const count = 15_000
+    const rings: Record<string, unknown> = { out: node('TestShow', { value: ['0', 0] }) }
+    for (let i = 0; i < count; i++) rings[i] = node('TestAdd', { a: [String((i + 1) % count), 0], b: ['0', 0] })
+    const bodies = [
+      JSON.stringify({ prompt: rings }),
+      `{"prompt":{"1":{"class_type":"TestConst","inputs":{"value":[${'[],'.repeat(5_000_000)}1]}}}}`,
+      JSON.stringify({
+        prompt: { 1: node('TestConst', { value: 'x'.repeat(20_000_000) }), 2: node('TestShow', { value: ['1', 0] }) },
+      }),
+    ]
+    for (const body of bodies) {
+      const began = performance.now()
+      const answer = await post(server.url, '/prompt', body)
+      expect(answer.status).toBe(400)
+      expect(answer.text.length).toBeLessThan(10_000_000)
+      // A second on a machine that does nothing else.
+      expect(performance.now() - began).toBeLessThan(10_000)
+    }
   })
 
   it('of 100 MB, and none of it is kept', async () => {

@@ -5,20 +5,15 @@ import { connect, type AddressInfo } from 'node:net'
 import express from 'express'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { readBytes } from '../../server/http/read-body.ts'
-import { chain, freshData, post, remaining, removeData, serve, type TestServer } from './harness.ts'
+import { chain, post, remaining, serveFresh, type TestServer } from './harness.ts'
 
 const MB = 1 << 20
 let server: TestServer
-let data: string
 
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data, ['--max-upload-size', '50'])
+  server = await serveFresh(['--max-upload-size', '50'])
 })
-afterAll(async () => {
-  await server.stop()
-  await removeData(data)
-})
+afterAll(() => server.end())
 afterEach(() => void vi.useRealTimers())
 
 interface Heard {

@@ -2,19 +2,14 @@
 import { ComfyUIClient } from 'comfy-ui-client'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { freshData, node, removeData, serve, type TestServer } from './harness.ts'
+import { node, serveFresh, type TestServer } from './harness.ts'
 
 let server: TestServer
-let data: string
 
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data)
+  server = await serveFresh()
 })
-afterAll(async () => {
-  await server.stop()
-  await removeData(data)
-})
+afterAll(() => server.end())
 
 it('uploads, runs a workflow of our own nodes, and gets the picture', async () => {
   const client = new ComfyUIClient(new URL(server.url).host, 'npm-client')

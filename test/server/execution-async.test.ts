@@ -1,25 +1,22 @@
 /** Nodes that wait, side by side and by expansion; progress and who hears of it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Graph, run, submit, type Placed } from './graph.ts'
-import { Client, EXECUTION_PACK, freshData, get, post, removeData, serve, type TestServer } from './harness.ts'
+import { Client, EXECUTION_PACK, get, post, serveFresh, type TestServer } from './harness.ts'
 
 const SIZE = { height: 8, width: 8, batch_size: 1 }
 let server: TestServer
 let client: Client
-let data: string
 let graph: Graph
 let count = 0
 
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data, ['--cache-lru', '0'], EXECUTION_PACK)
+  server = await serveFresh(['--cache-lru', '0'], EXECUTION_PACK)
   client = await Client.connect(server)
   await get(server.url, '/object_info')
 })
 afterAll(async () => {
   client.close()
-  await server.stop()
-  await removeData(data)
+  await server.end()
 })
 
 const start = () => (graph = new Graph(`waiting-${++count}`))

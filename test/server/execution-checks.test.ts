@@ -1,25 +1,22 @@
 /** What ComfyUI's own execution tests pin of validation: which literals, links and rings are refused, and how. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { float, Graph, run, submit } from './graph.ts'
-import { Client, EXECUTION_PACK, freshData, get, removeData, serve, type TestServer } from './harness.ts'
+import { Client, EXECUTION_PACK, get, serveFresh, type TestServer } from './harness.ts'
 import { image, mask, mix, save, SIZE } from './stubs.ts'
 
 let server: TestServer
 let client: Client
-let data: string
 let graph: Graph
 let count = 0
 
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data, [], EXECUTION_PACK)
+  server = await serveFresh([], EXECUTION_PACK)
   client = await Client.connect(server)
   await get(server.url, '/object_info')
 })
 afterAll(async () => {
   client.close()
-  await server.stop()
-  await removeData(data)
+  await server.end()
 })
 
 const start = () => (graph = new Graph(`checks-${++count}`))

@@ -38,6 +38,8 @@ export interface TestServer {
   readonly stderr: () => string
   /** Sends the signal and waits for the end; returns the exit code, null after a signal that kills. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
+  /** Stops it and removes its data. */
+  end(): Promise<void>
 }
 
 /** Starts `heddle serve` on a free port over `data`, with the test pack, and waits for its address. */
@@ -55,8 +57,16 @@ export async function serve(data: string, args: readonly string[] = [], pack = P
     child.kill(signal)
     return ended
   }
-  return { url, data, child, stderr: () => stderr, stop }
+  const end = async () => {
+    await stop()
+    await removeData(data)
+  }
+  return { url, data, child, stderr: () => stderr, stop, end }
 }
+
+/** The same over data of its own. */
+export const serveFresh = async (args: readonly string[] = [], pack = PACK): Promise<TestServer> =>
+  serve(await freshData(), args, pack)
 
 export interface Event {
   readonly type: string

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { isPublic, resolvePublic, webhookFault } from '../../server/guard/address.ts'
-import { chain, entryOf, freshData, node, removeData, serve, type TestServer } from './harness.ts'
+import { chain, entryOf, node, serve, serveFresh, type TestServer } from './harness.ts'
 
 interface Job {
   readonly id: string
@@ -25,15 +25,10 @@ interface Job {
 }
 
 let server: TestServer
-let data: string
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data, ['--webhook-allow-private'])
+  server = await serveFresh(['--webhook-allow-private'])
 })
-afterAll(async () => {
-  await server.stop()
-  await removeData(data)
-})
+afterAll(() => server.end())
 
 async function ask(method: string, path: string, body?: unknown): Promise<{ status: number; json: Job }> {
   const headers = { 'Content-Type': 'application/json' }
@@ -129,7 +124,7 @@ describe('a job', () => {
   it('stays paused after a restart', async () => {
     await ask('POST', '/queue/pause')
     await server.stop()
-    server = await serve(data, ['--webhook-allow-private'])
+    server = await serve(server.data, ['--webhook-allow-private'])
     expect((await ask('GET', '/queue')).json.paused).toBe(true)
     await ask('POST', '/queue/resume')
   })
@@ -173,7 +168,7 @@ describe('a webhook', () => {
     const [first] = heard
     expect(JSON.parse(first?.body ?? '')).toMatchObject({ event: 'job.ended', job: { id, status: 'completed' } })
     const [, time, mac] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(first?.headers['heddle-signature'])) ?? []
-    const secret = (await readFile(join(data, 'webhook-secret'), 'utf8')).trim()
+    const secret = (await readFile(join(server.data, 'webhook-secret'), 'utf8')).trim()
     expect(createHmac('sha256', secret).update(`${time}.${first?.body}`).digest('hex')).toBe(mac)
     expect(heard.map(({ path }) => path)).toEqual(['/done', '/moved'])
     receiver.close()

@@ -4,7 +4,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Context } from '../../server/http/context.ts'
 import { CONTRACTS, routes } from '../../server/http/router.ts'
-import { freshData, removeData, serve, type TestServer } from './harness.ts'
+import { serveFresh, type TestServer } from './harness.ts'
 
 interface Example {
   readonly params?: Readonly<Record<string, string>>
@@ -21,18 +21,13 @@ interface Operation {
 type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>
 
 let server: TestServer
-let data: string
 let paths: Paths
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data)
+  server = await serveFresh()
   const answer = await fetch(`${server.url}/api/openapi.json`)
   paths = ((await answer.json()) as { paths: Paths }).paths
 })
-afterAll(async () => {
-  await server.stop()
-  await removeData(data)
-})
+afterAll(() => server.end())
 
 /** Routes of a router as `get /path`. */
 function registered(): string[] {

@@ -1,21 +1,18 @@
 /** Reports of sampling runs over HTTP: whole, cut short, kept over a restart, gone with their prompt, and no change to /history. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { PromptReports } from '../../server/engine/samplings.ts'
-import { chain, Client, entryOf, freshData, get, node, post, removeData, serve, type TestServer } from './harness.ts'
+import { chain, Client, entryOf, get, node, post, serve, serveFresh, type TestServer } from './harness.ts'
 
 let server: TestServer
 let client: Client
-let data: string
 
 beforeAll(async () => {
-  data = await freshData()
-  server = await serve(data)
+  server = await serveFresh()
   client = await Client.connect(server)
 })
 afterAll(async () => {
   client.close()
-  await server.stop()
-  await removeData(data)
+  await server.end()
 })
 
 const sampling = (frames: number, seed: number) => ({
@@ -116,7 +113,7 @@ describe('reports', () => {
     const before = await reportsOf(id)
     client.close()
     await server.stop()
-    server = await serve(data)
+    server = await serve(server.data)
     client = await Client.connect(server)
     expect(await reportsOf(id)).toEqual(before)
     await post(server.url, '/history', { delete: [id] })
