@@ -62,7 +62,15 @@ const Links = z
 export type WorkflowInput = z.infer<typeof Input>
 export type WorkflowLink = z.infer<typeof LinkList>
 
-const Level = z.object({ nodes: z.array(Node), links: Links })
+/** Links name nodes by their ids, so of two with one id either could be meant. */
+const Nodes = z.array(Node).superRefine((nodes, context) => {
+  const seen = new Set<string>()
+  for (const [index, { id }] of nodes.entries())
+    if (seen.has(id))
+      context.addIssue({ code: 'custom', path: [index, 'id'], message: `another node has the id ${id}` })
+    else seen.add(id)
+})
+const Level = z.object({ nodes: Nodes, links: Links })
 export interface Level {
   readonly nodes: readonly WorkflowNode[]
   readonly links: readonly WorkflowLink[]

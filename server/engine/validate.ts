@@ -27,7 +27,7 @@ function missingType(id: string, node: PromptNode): NodeError {
 }
 
 /** Nodes of a cycle that an error names; of a longer one the ends. */
-const SHOWN = 32
+const SHOWN = 16
 
 function shortened(path: readonly string[]): readonly string[] {
   if (path.length <= SHOWN) return path
