@@ -1,15 +1,14 @@
 /** The application: what is open, what is queued, what came of it, and every action a panel can ask for. */
 import { toPrompt } from '../formats/workflow/to-prompt.ts'
-import { type FileReference, type ServerEvent } from './api/events.ts'
-import * as http from './api/http.ts'
-import type { HistoryItem, PromptFault, Queue } from './api/http.ts'
-import { Socket, type Connection } from './api/socket.ts'
 import { Editor } from './canvas/editor.ts'
 import { EDITOR_TYPES, parseNodeTypes, type NodeTypes } from './model/node-types.ts'
 import { Runs } from './model/runs.ts'
 import { isWorkflow, parseWorkflow } from './model/workflow.ts'
 import { fromPrompt } from './model/from-prompt.ts'
 import { Reports } from './reports.ts'
+import { HeddleError, type Connection, type FileReference, type HistoryItem } from './sdk/heddle.ts'
+import type { PromptFault, ServerEvent, Socket, SocketHandlers } from './sdk/heddle.ts'
+import { readQueue, server, submit, type Queue } from './server.ts'
 import { Shelf } from './shelf.ts'
 
 /** A line for the log and, while it is new, for the toast. */
@@ -66,7 +65,7 @@ export class App extends EventTarget {
     this.editor = new Editor(canvas, this.runs, {
       changed: () => this.shelf.edited(),
       fail: (text) => this.note('error', text),
-      upload: http.uploadImage,
+      upload: (file) => server.upload(file, file.name),
       showPictures: (files) => this.view(files, 0),
     })
     this.shelf = new Shelf(this)
@@ -100,7 +99,7 @@ export class App extends EventTarget {
     await this.loadTypes()
     await this.shelf.openFirst()
     this.ready = true
-    this.socket = new Socket(sessionId(), {
+    const handlers: SocketHandlers = {
       event: (event) => this.received(event),
       preview: (frame) => this.editor.showPreview(frame),
       connected: (again) => this.attempt(() => this.connected(again)),
@@ -108,12 +107,13 @@ export class App extends EventTarget {
         this.connection = connection
         this.update()
       },
-    })
+    }
+    this.socket = server.connect(handlers, sessionId())
     this.update()
   }
 
   private async loadTypes(): Promise<void> {
-    const info = await http.objectInfo()
+    const info = await server.objectInfo()
     const { types, faults } = parseNodeTypes(info)
     if (typeof info === 'object' && info !== null) this.objectInfo = info
     this.types = new Map([...types, ...EDITOR_TYPES])
@@ -140,7 +140,7 @@ export class App extends EventTarget {
     try {
       do {
         this.stale = false
-        ;[this.queue, this.history] = await Promise.all([http.readQueue(), http.readHistory(), this.reports.refresh()])
+        ;[this.queue, this.history] = await Promise.all([readQueue(), server.history.newest(), this.reports.refresh()])
         // `stale` is set by calls made during the await.
       } while (this.stale as boolean)
     } finally {
@@ -225,11 +225,11 @@ export class App extends EventTarget {
     this.faults = []
     const file = this.editor.file()
     const prompt = toPrompt(file, this.objectInfo)
-    const answer = await http.queuePrompt(prompt, file, this.socket?.id ?? sessionId())
+    const answer = await submit(prompt, file, this.socket?.id ?? sessionId())
     this.faults = answer.faults
     for (const { node, input, message: text } of answer.faults)
       if (node !== null) this.runs.of(node).faults = [...this.runs.of(node).faults, { message: text, input }]
-    if (answer.id === null) this.note('error', answer.faults[0]?.message ?? 'The server refused the prompt.')
+    if (answer instanceof HeddleError) this.note('error', answer.faults[0]?.message ?? answer.message)
     else {
       this.note('info', 'Queued.')
       this.editor.advanceValues()
@@ -241,18 +241,16 @@ export class App extends EventTarget {
   /** Cancels the running prompt. */
   async cancel(): Promise<void> {
     const running = this.queue.running[0]
-    if (running) await http.interrupt(running.id)
-    await this.refresh()
+    if (running) await this.cancelItem(running.id)
   }
 
   async cancelItem(id: string): Promise<void> {
-    if (this.queue.running.some((item) => item.id === id)) await http.interrupt(id)
-    else await http.removePending([id])
+    await server.cancel(id)
     await this.refresh()
   }
 
   async forget(id: string): Promise<void> {
-    await http.removeHistory([id])
+    await server.history.remove([id])
     await this.refresh()
   }
 

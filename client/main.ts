@@ -1,6 +1,6 @@
 /** The page starts here: the application, its panels, and the keys. */
 // First of all, since it settles how the schemas of all others are made.
-import './model/zod.ts'
+import './sdk/zod.ts'
 import { App } from './app.ts'
 import { bindClipboard, bindDrops, bindKeys } from './keys.ts'
 import { Gallery } from './panels/gallery.ts'

@@ -1,5 +1,6 @@
 /** Which sampling run the report panel shows: the newest of the open workflow, another of it, or one of a finished prompt. */
-import { readReports, readSummaries, type ReportSummary, type StoredReport } from './api/reports.ts'
+import type { ReportSummary, StoredReport } from './sdk/heddle.ts'
+import { server } from './server.ts'
 import type { App } from './app.ts'
 import type { WeaveRun } from './model/weave.ts'
 
@@ -64,7 +65,7 @@ export class Reports {
 
   /** Shows a finished prompt's. */
   async open(promptId: string): Promise<void> {
-    this.opened = await readReports(promptId)
+    this.opened = await server.reports.of(promptId)
     this.key = null
     this.app.update()
   }
@@ -77,7 +78,7 @@ export class Reports {
   }
 
   async refresh(): Promise<void> {
-    this.summaries = await readSummaries()
+    this.summaries = await server.reports.summaries()
   }
 }
 

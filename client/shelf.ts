@@ -1,10 +1,10 @@
 /** The open file: its name, whether it differs from what is stored, the draft, and opening and saving. */
 import { embeddedWorkflow, isCarrier } from '../formats/metadata/read.ts'
 import type { App } from './app.ts'
-import * as server from './api/workflows.ts'
-import type { WorkflowEntry } from './api/workflows.ts'
-import { parseJson, stringifyJson } from './model/json.ts'
-import { z } from './model/zod.ts'
+import type { WorkflowEntry } from './sdk/heddle.ts'
+import { server } from './server.ts'
+import { parseJson, stringifyJson } from './sdk/json.ts'
+import { z } from './sdk/zod.ts'
 
 const DRAFT = 'heddle.draft'
 const FIRST = 'text-to-image-forecastcache'
@@ -35,7 +35,7 @@ export class Shelf {
   /** What the page shows first: the draft, else the shipped workflow that comes first, else nothing. */
   async openFirst(): Promise<void> {
     if (this.openDraft()) return
-    const entries = await server.shippedWorkflows()
+    const entries = await server.workflows.shipped()
     const first = entries.find((entry) => entry.name === FIRST) ?? entries[0]
     if (first) await this.openEntry(first)
     else this.app.open(EMPTY, 'Untitled')
@@ -81,13 +81,13 @@ export class Shelf {
   }
 
   async list(): Promise<void> {
-    this.entries = (await Promise.all([server.shippedWorkflows(), server.ownWorkflows()])).flat()
+    this.entries = (await Promise.all([server.workflows.shipped(), server.workflows.own()])).flat()
     this.app.update()
   }
 
   async openEntry(entry: WorkflowEntry): Promise<void> {
     this.app.open(
-      await server.readWorkflow(entry),
+      await server.workflows.read(entry),
       entry.shipped ? entry.title : entry.name,
       entry.shipped ? 'shipped' : 'own',
     )
@@ -108,7 +108,7 @@ export class Shelf {
   async saveAs(name: string, overwrite: boolean): Promise<boolean> {
     const safe = name.trim().replace(/\.json$/i, '')
     if (safe === '') throw new Error('A workflow needs a name.')
-    if (!(await server.saveWorkflow(`${safe}.json`, this.app.editor.file(), overwrite))) return false
+    if (!(await server.workflows.save(`${safe}.json`, this.app.editor.file(), overwrite))) return false
     this.name = safe
     this.stored = 'own'
     this.dirty = false
@@ -118,7 +118,7 @@ export class Shelf {
   }
 
   async remove(entry: WorkflowEntry): Promise<void> {
-    await server.deleteWorkflow(entry.name)
+    await server.workflows.remove(entry.name)
     await this.list()
   }
 

@@ -1,8 +1,8 @@
 /** What a person can do to the graph: add, copy, paste, mute, bypass, group, delete. Each ends in one step of undo. */
 import { typesFit } from '../../formats/workflow/to-prompt.ts'
-import type { Proposal } from '../api/events.ts'
+import type { Proposal } from '../sdk/heddle.ts'
 import type { NodeType, NodeTypes } from '../model/node-types.ts'
-import { parseJson, stringifyJson } from '../model/json.ts'
+import { parseJson, stringifyJson } from '../sdk/json.ts'
 import { reconcile } from '../model/reconcile.ts'
 import { isWorkflow, parseWorkflow } from '../model/workflow.ts'
 import { nodesOf, workflowJson, type Frame } from './document.ts'

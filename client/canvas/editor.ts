@@ -1,6 +1,6 @@
 /** The editor's canvas as the rest of the client sees it: open, read, undo, fit, and show what a run does. */
-import type { FileReference, PreviewFrame } from '../api/events.ts'
-import { parseJson, stringifyJson } from '../model/json.ts'
+import type { FileReference, PreviewFrame } from '../sdk/heddle.ts'
+import { parseJson, stringifyJson } from '../sdk/json.ts'
 import type { NodeTypes } from '../model/node-types.ts'
 import { shownNode, type Runs } from '../model/runs.ts'
 import { afterGenerate, type Scalar } from '../model/widgets.ts'

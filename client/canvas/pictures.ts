@@ -1,6 +1,6 @@
 /** Pictures on the canvas: finished files by address, and live previews by node. */
-import type { FileReference } from '../api/events.ts'
-import { viewUrl } from '../api/http.ts'
+import type { FileReference } from '../sdk/heddle.ts'
+import { server } from '../server.ts'
 
 export interface Picture {
   readonly source: CanvasImageSource
@@ -22,7 +22,7 @@ export class Pictures {
 
   /** The picture of a finished file, or null while it loads. */
   result(file: FileReference): Picture | null {
-    const url = viewUrl(file)
+    const url = server.address(file)
     let image = this.files.get(url)
     if (!image) {
       image = new Image()

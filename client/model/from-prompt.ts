@@ -1,5 +1,5 @@
 /** API prompt to workflow: nodes are laid out in columns by their distance from the sources. */
-import { z } from './zod.ts'
+import { z } from '../sdk/zod.ts'
 import type { NodeType, NodeTypes } from './node-types.ts'
 import { socketsOf } from './reconcile.ts'
 import { writeValues, defaults } from './values.ts'

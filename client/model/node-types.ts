@@ -1,5 +1,5 @@
 /** Node classes as GET /object_info publishes them: checked, with legacy and new combos brought to one form. */
-import { z } from './zod.ts'
+import { z } from '../sdk/zod.ts'
 import type { SpecOptions } from '../../nodes/spec.ts'
 import { widgetOf, type Widget } from './widgets.ts'
 

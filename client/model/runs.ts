@@ -1,5 +1,5 @@
 /** What a run did to each node: filled from the server's events, read by the canvas and the panels. */
-import type { FileReference, Proposal, ServerEvent } from '../api/events.ts'
+import type { FileReference, Proposal, ServerEvent } from '../sdk/heddle.ts'
 import { addRows, type WeaveRun } from './weave.ts'
 
 export interface NodeFault {

@@ -1,33 +1,10 @@
 /** The weave: which part of the model each step of a sampling run really computed, as cells on a grid. */
 import type { ReportRow } from '../../diffusion/caching/report-types.ts'
+import type { SamplingRun } from '../sdk/reports.ts'
 
 export type WeaveRow = ReportRow
 
-/** What the events of one sampling run say about it. */
-export interface WeaveRun {
-  readonly evaluations: number
-  /** Blocks of the model. */
-  readonly depth: number
-  readonly method: string | null
-  /** The method's settings. */
-  readonly params: Readonly<Record<string, unknown>>
-  /** Which of the node's runs in its prompt this is, from 0. */
-  readonly index: number
-  readonly rows: readonly WeaveRow[]
-  /** Null while it runs, and for ever when it was cut short. */
-  readonly end: RunEnd | null
-}
-
-/** What is known once a run has ended. */
-export interface RunEnd {
-  /** Wall-clock time of the sampler. */
-  readonly seconds: number
-  /** Estimated operations of a plain run; 0 where the model cannot tell. */
-  readonly totalFlops: number
-  readonly warnings: readonly string[]
-  /** Bytes: of the process at most, of open weights at most, and what these may take. */
-  readonly memory?: { readonly resident: number; readonly weights: number; readonly budget: number }
-}
+export type WeaveRun = SamplingRun
 
 /** A thread: the cells of one sample and guidance branch, left to right. */
 export interface Thread {

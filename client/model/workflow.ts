@@ -1,6 +1,6 @@
 /** The workflow file (UI format 0.4, also version 1): checked, and copied into fresh objects with known keys only. */
-import { z } from './zod.ts'
-import { cleanCopy } from './json.ts'
+import { z } from '../sdk/zod.ts'
+import { cleanCopy } from '../sdk/json.ts'
 
 const MAX_NODES = 20_000
 /** Positions beyond this are nonsense that would make the canvas unusable. */

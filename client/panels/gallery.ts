@@ -1,7 +1,7 @@
 /** Results: the newest runs first, each with its pictures, its time, and how it ended. */
 import { css, html, nothing, type TemplateResult } from 'lit'
-import type { HistoryItem } from '../api/http.ts'
-import { viewUrl } from '../api/http.ts'
+import type { HistoryItem } from '../sdk/heddle.ts'
+import { server } from '../server.ts'
 import { summaryText } from '../reports.ts'
 import { controls, duration, Panel } from './panel.ts'
 
@@ -78,7 +78,7 @@ export class Gallery extends Panel {
             aria-label=${`Show ${file.filename} large`}
             @click=${() => this.app.view(files, i)}
           >
-            <img src=${viewUrl(file)} alt=${file.filename} loading="lazy" />
+            <img src=${server.address(file)} alt=${file.filename} loading="lazy" />
           </button>`,
       )}
     </div>`

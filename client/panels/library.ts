@@ -1,6 +1,6 @@
 /** The dialogs for opening a workflow and for saving one under a name. */
 import { css, html, nothing, type TemplateResult } from 'lit'
-import type { WorkflowEntry } from '../api/workflows.ts'
+import type { WorkflowEntry } from '../sdk/heddle.ts'
 import { controls, Panel } from './panel.ts'
 
 export class Library extends Panel {

@@ -1,6 +1,6 @@
 /** The queue: what runs and what waits, each with its own Cancel. */
 import { css, html, type TemplateResult } from 'lit'
-import type { QueueItem } from '../api/http.ts'
+import type { JobSummary } from '../sdk/heddle.ts'
 import { controls, Panel } from './panel.ts'
 
 export class QueuePanel extends Panel {
@@ -33,7 +33,7 @@ export class QueuePanel extends Panel {
     `,
   ]
 
-  private item({ id, number }: QueueItem, running: boolean): TemplateResult {
+  private item({ id, number }: JobSummary, running: boolean): TemplateResult {
     const { app } = this
     const doing = running ? (app.progress ? app.progress.title : 'starting') : 'waiting'
     return html`<li class=${running ? 'running' : 'pending'} data-prompt=${id}>

@@ -1,6 +1,6 @@
 /** A result, large: arrows move through the pictures of a run, Escape closes. */
 import { css, html, nothing, type TemplateResult } from 'lit'
-import { viewUrl } from '../api/http.ts'
+import { server } from '../server.ts'
 import { controls, Panel } from './panel.ts'
 
 export class Viewer extends Panel {
@@ -68,10 +68,10 @@ export class Viewer extends Panel {
       ${
         !viewer || !file
           ? nothing
-          : html`<img src=${viewUrl(file)} alt=${file.filename} @click=${() => this.app.closeViewer()} />
+          : html`<img src=${server.address(file)} alt=${file.filename} @click=${() => this.app.closeViewer()} />
               <footer>
                 ${viewer.files.length > 1 ? html`<button @click=${() => this.move(-1)} aria-label="Previous">←</button>` : nothing}
-                <a href=${viewUrl(file)} download=${file.filename}>${file.filename}</a>
+                <a href=${server.address(file)} download=${file.filename}>${file.filename}</a>
                 ${viewer.files.length > 1 ? html`<button @click=${() => this.move(1)} aria-label="Next">→</button>` : nothing}
                 <button @click=${() => this.app.closeViewer()}>Close</button>
               </footer>`

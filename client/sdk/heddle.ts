@@ -1,19 +1,20 @@
 /** A typed client of a Heddle server for browsers and Node: submit, follow, wait, cancel, upload, fetch pictures. */
-import { parseJson, stringifyJson } from '../model/json.ts'
-import { z } from '../model/zod.ts'
 import { eventsOf } from './event-stream.ts'
+import { fileReference, type FileReference } from './events.ts'
+import { History } from './history.ts'
+import { parseJson } from './json.ts'
+import { Reports } from './reports.ts'
+import { faultsOf, Routes, type PromptFault } from './request.ts'
+import { Socket, type SocketHandlers } from './socket.ts'
+import { Workflows } from './workflows.ts'
+import { z } from './zod.ts'
 
-/** A file on the server. */
-export interface FileReference {
-  readonly filename: string
-  readonly subfolder: string
-  readonly type: string
-}
-
-/** Nodes by id; a link is `[node id, output]`. */
-export type Prompt = Readonly<
-  Record<string, { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>> }>
->
+export { HeddleError, type PromptFault } from './request.ts'
+export type { FileReference, PreviewFrame, Proposal, ServerEvent } from './events.ts'
+export type { HistoryItem } from './history.ts'
+export type { ReportSummary, SamplingEnd, SamplingRun, StoredReport } from './reports.ts'
+export type { Connection, Socket, SocketHandlers } from './socket.ts'
+export type { WorkflowEntry } from './workflows.ts'
 
 const time = z.number().nullable()
 const node = z.object({
@@ -42,12 +43,12 @@ const job = listed.extend({
 })
 const queue = z.object({ paused: z.boolean(), running: z.array(z.string()), pending: z.array(z.string()) })
 const stored = z.object({ name: z.string(), subfolder: z.string().default(''), type: z.string().default('input') })
-const file = z.object({ filename: z.string(), subfolder: z.string().default(''), type: z.string().default('output') })
-const refusal = z.object({ error: z.union([z.string(), z.object({ message: z.string() })]) })
 
 export type JobSummary = z.infer<typeof listed>
 export type Job = z.infer<typeof job>
 export type Queue = z.infer<typeof queue>
+/** A job that was queued, and what is wrong with those of its outputs that cannot run while others can. */
+export type Submitted = Job & { readonly faults: readonly PromptFault[] }
 
 export interface JobEvent {
   /** `job` and `end` carry the job, all others what the WebSocket calls by the same name. */
@@ -69,36 +70,42 @@ export interface SubmitOptions {
 
 export type Where = { readonly to: 'front' | 'back' } | { readonly before: string } | { readonly number: number }
 
-/** The server refused, or did not answer (status 0). */
-export class HeddleError extends Error {
-  override readonly name = 'HeddleError'
-  readonly status: number
-  /** The answer, if it was JSON. */
-  readonly answer: unknown
-  constructor(message: string, status: number, answer: unknown = null) {
-    super(message)
-    this.status = status
-    this.answer = answer
-  }
-}
-
 export const isOver = ({ status }: JobSummary): boolean => status !== 'pending' && status !== 'in_progress'
 
 /** Seconds of one request for the end of a job; `wait` asks again until it is there. */
 const PATIENCE = 60
 
 export class Heddle {
-  readonly #base: string
-  readonly #headers: Readonly<Record<string, string>>
+  /** Prompts that have ended, with their pictures and workflows. */
+  readonly history: History
+  /** What sampling runs did. */
+  readonly reports: Reports
+  readonly workflows: Workflows
+  readonly #routes: Routes
 
   /** `url` is the server's address, such as `http://127.0.0.1:8188`; empty for the page's own server. */
   constructor(url = '', options: { readonly token?: string } = {}) {
-    this.#base = `${url.replace(/\/+$/, '')}/api`
-    this.#headers = options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` }
+    this.#routes = new Routes(url, options.token)
+    this.history = new History(this.#routes)
+    this.reports = new Reports(this.#routes)
+    this.workflows = new Workflows(this.#routes)
+  }
+
+  /**
+   * Opens a WebSocket that hears of all that happens to prompts submitted with its `id` as `clientId`; it connects again by itself.
+   * Browsers and Node 22 have WebSocket; older ones need one in `globalThis`.
+   */
+  connect(handlers: SocketHandlers, id: string): Socket {
+    return new Socket(this.#routes, id, handlers)
+  }
+
+  /** Node classes by name, as GET /object_info describes them, unchecked. */
+  objectInfo(): Promise<unknown> {
+    return this.#routes.json('GET', '/object_info')
   }
 
   /** Queues a prompt, or a workflow as the editor saves it. Throws HeddleError with all faults when it is refused. */
-  async submit(prompt: Prompt | object, options: SubmitOptions = {}): Promise<Job> {
+  async submit(prompt: object, options: SubmitOptions = {}): Promise<Submitted> {
     const { wait = 0, id, front, clientId, extraData, continueOnError, webhook } = options
     const body = {
       prompt,
@@ -109,11 +116,12 @@ export class Heddle {
       ...(continueOnError === undefined ? {} : { continue_on_error: continueOnError }),
       ...(webhook === undefined ? {} : { webhook }),
     }
-    return job.parse(await this.#json('POST', `/heddle/jobs?wait=${wait}`, body))
+    const answer = await this.#routes.json('POST', `/heddle/jobs${wait > 0 ? `?wait=${wait}` : ''}`, body)
+    return { ...job.parse(answer), faults: faultsOf(answer).filter(({ node }) => node !== null) }
   }
 
   async job(id: string, wait = 0): Promise<Job> {
-    return job.parse(await this.#json('GET', `${this.#path(id)}?wait=${wait}`))
+    return job.parse(await this.#routes.json('GET', `${this.#path(id)}?wait=${wait}`))
   }
 
   /** Resolves with the job when it has ended, however long that takes. */
@@ -126,37 +134,38 @@ export class Heddle {
 
   /** What happens to a job, from now to its end. */
   async *follow(id: string): AsyncGenerator<JobEvent> {
-    const response = await this.#request('GET', `${this.#path(id)}/events`)
+    const response = await this.#routes.send('GET', `${this.#path(id)}/events`)
     if (!response.body) return
     for await (const { event, data } of eventsOf(response.body)) yield { type: event, data: parseJson(data) }
   }
 
   /** False when there was nothing to cancel. */
   async cancel(id: string): Promise<boolean> {
-    const answer = await this.#json('POST', `${this.#path(id)}/cancel`)
+    const answer = await this.#routes.json('POST', `${this.#path(id)}/cancel`)
     return z.object({ cancelled: z.boolean() }).parse(answer).cancelled
   }
 
   async move(id: string, where: Where): Promise<Job> {
-    return job.parse(await this.#json('POST', `${this.#path(id)}/move`, where))
+    return job.parse(await this.#routes.json('POST', `${this.#path(id)}/move`, where))
   }
 
   /** Queues the prompt of an ended job once more. */
   async retry(id: string): Promise<Job> {
-    return job.parse(await this.#json('POST', `${this.#path(id)}/retry`))
+    return job.parse(await this.#routes.json('POST', `${this.#path(id)}/retry`))
   }
 
   async jobs(status?: readonly JobSummary['status'][], limit = 64): Promise<JobSummary[]> {
     const query = new URLSearchParams({ limit: String(limit), ...(status ? { status: status.join() } : {}) })
-    return z.object({ jobs: z.array(listed) }).parse(await this.#json('GET', `/heddle/jobs?${query.toString()}`)).jobs
+    return z.object({ jobs: z.array(listed) }).parse(await this.#routes.json('GET', `/heddle/jobs?${query.toString()}`))
+      .jobs
   }
 
   async queue(): Promise<Queue> {
-    return queue.parse(await this.#json('GET', '/heddle/queue'))
+    return queue.parse(await this.#routes.json('GET', '/heddle/queue'))
   }
 
   async pause(paused: boolean): Promise<Queue> {
-    return queue.parse(await this.#json('POST', paused ? '/heddle/queue/pause' : '/heddle/queue/resume'))
+    return queue.parse(await this.#routes.json('POST', paused ? '/heddle/queue/pause' : '/heddle/queue/resume'))
   }
 
   /** Puts a picture into the input folder; the answer is what a LoadImage node calls it. */
@@ -164,7 +173,7 @@ export class Heddle {
     const form = new FormData()
     form.set('image', picture, name)
     form.set('type', 'input')
-    const response = await this.#request('POST', '/upload/image', form)
+    const response = await this.#routes.send('POST', '/upload/image', form)
     const { name: given, subfolder } = stored.parse(await response.json())
     return subfolder === '' ? given : `${subfolder}/${given}`
   }
@@ -175,7 +184,7 @@ export class Heddle {
     return items
       .flatMap((list) => (Array.isArray(list) ? (list as unknown[]) : []))
       .flatMap((item) => {
-        const found = file.safeParse(item)
+        const found = fileReference.safeParse(item)
         return found.success ? [found.data] : []
       })
   }
@@ -183,40 +192,15 @@ export class Heddle {
   /** Address of a file's bytes; `preview` asks for a smaller picture, such as `webp;80`. */
   address({ filename, subfolder, type }: FileReference, preview?: string): string {
     const query = new URLSearchParams({ filename, subfolder, type, ...(preview === undefined ? {} : { preview }) })
-    return `${this.#base}/view?${query.toString()}`
+    return `${this.#routes.base}/view?${query.toString()}`
   }
 
   async download(reference: FileReference): Promise<Uint8Array> {
-    const response = await this.#request('GET', this.address(reference).slice(this.#base.length))
+    const response = await this.#routes.send('GET', this.address(reference).slice(this.#routes.base.length))
     return new Uint8Array(await response.arrayBuffer())
   }
 
   #path(id: string): string {
     return `/heddle/jobs/${encodeURIComponent(id)}`
-  }
-
-  async #json(method: string, path: string, body?: unknown): Promise<unknown> {
-    return parseJson(await (await this.#request(method, path, body)).text())
-  }
-
-  async #request(method: string, path: string, body?: unknown): Promise<Response> {
-    const isForm = body instanceof FormData
-    const type = body === undefined || isForm ? {} : { 'Content-Type': 'application/json' }
-    const content = body === undefined ? {} : { body: isForm ? body : stringifyJson(body) }
-    const init = { method, headers: { ...this.#headers, ...type }, ...content }
-    const response = await fetch(this.#base + path, init).catch((cause: unknown) => {
-      throw new HeddleError(`The server does not answer (${path}): ${String(cause)}`, 0)
-    })
-    if (response.ok) return response
-    const text = await response.text()
-    let answer: unknown = null
-    try {
-      answer = parseJson(text)
-    } catch {
-      // The text itself says why.
-    }
-    const { data } = refusal.safeParse(answer)
-    const why = typeof data?.error === 'string' ? data.error : (data?.error.message ?? text.trim().slice(0, 300))
-    throw new HeddleError(`${method} ${path} answered ${response.status}: ${why}`, response.status, answer)
   }
 }

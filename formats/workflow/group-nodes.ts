@@ -171,7 +171,7 @@ class Reader {
     outputs.forEach(({ name, type }, slot) => {
       const isInner = this.#group.links.some((link) => link.from === at && link.fromSlot === slot)
       const isExternal = this.#group.external.some(([node, one]) => node === at && one === slot)
-      const isVisible = this.#group.config[at]?.output[slot]?.visible ?? (!isInner || isExternal)
+      const { visible: isVisible = !isInner || isExternal } = this.#group.config[at]?.output[slot] ?? {}
       if (isVisible) this.#outputs.push({ node: at, slot, name, type })
     })
   }

@@ -141,7 +141,7 @@ describe.skipIf(executable === null)('hostile workflows', () => {
     stage.complaints.splice(
       0,
       stage.complaints.length,
-      ...stage.complaints.filter((text) => !text.includes('/api/prompt')),
+      ...stage.complaints.filter((text) => !text.includes('/api/heddle/jobs')),
     )
     await innocent()
   })

@@ -1,5 +1,6 @@
 /** The editor in a real browser on the real server: the shipped workflow runs, and shows what it does. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { webm } from '../formats/containers.ts'
 import { findBrowser, openStage, type Stage } from './stage.ts'
 
 const executable = await findBrowser()
@@ -89,6 +90,27 @@ describe.skipIf(executable === null)('the editor', () => {
     expect(await nodes().count()).toBe(before)
   })
 
+  it('opens the workflow that a video carries, and unfolds its group node when it is queued', async () => {
+    const { page } = stage
+    const make = { type: 'EmptyImage', outputs: [{ name: 'IMAGE', type: 'IMAGE' }], widgets_values: [8, 8, 1, 255] }
+    const show = { type: 'PreviewImage', inputs: [{ name: 'images', type: 'IMAGE' }] }
+    const picture = { nodes: [make, show], links: [[0, 0, 1, 0, 1, 'IMAGE']], external: [] }
+    const group = { id: 7, type: 'workflow>picture', title: 'Picture', widgets_values: [40, 24, 1, 65280] }
+    const workflow = JSON.stringify({ nodes: [group], links: [], extra: { groupNodes: { picture } } })
+    await openFile('a-film.webm', 'video/webm', webm({ WORKFLOW: workflow }))
+    expect(await nodes().allInnerTexts()).toEqual([expect.stringContaining('Picture')])
+    expect(await page.locator('heddle-toasts').innerText()).not.toContain('lacks')
+    await page.locator('#queue').click()
+    await page.locator('heddle-outline li[data-state="has pictures"]').waitFor({ state: 'attached', timeout: 60_000 })
+    await tab('Results').click()
+    await page.waitForFunction(() => {
+      const images = document.querySelector('heddle-side')?.shadowRoot?.querySelector('heddle-gallery')?.shadowRoot
+      const image = images?.querySelector('img')
+      return image?.naturalWidth === 40 && image.naturalHeight === 24
+    })
+    await stage.shot('11-group-node')
+  })
+
   it('cancels what runs and what waits', { timeout: 120_000 }, async () => {
     const { page } = stage
     const workflow = await shipped()
@@ -105,7 +127,9 @@ describe.skipIf(executable === null)('the editor', () => {
     await page.locator('#cancel').click()
     await page.locator('heddle-queue li').waitFor({ state: 'detached' })
     await tab('Results').click()
-    await page.locator('heddle-gallery article[data-outcome="cancelled"]').waitFor()
+    const cancelled = page.locator('heddle-gallery article[data-outcome="cancelled"]')
+    await cancelled.first().waitFor()
+    expect(await cancelled.count()).toBe(2)
   })
 
   it('shows a fault on the node and the field that caused it', async () => {
@@ -119,7 +143,7 @@ describe.skipIf(executable === null)('the editor', () => {
     expect(await page.locator('heddle-outline li[data-state="failed"]').textContent()).toContain('steps')
     await stage.shot('6-fault')
     // The refusal is an answer with an error status, which browsers write to the console.
-    const refusal = stage.complaints.findIndex((text) => text.includes('/api/prompt'))
+    const refusal = stage.complaints.findIndex((text) => text.includes('/api/heddle/jobs'))
     expect(refusal).toBeGreaterThanOrEqual(0)
     stage.complaints.splice(refusal, 1)
     await openShipped()

@@ -88,10 +88,13 @@ async function openPage(browser: Browser, complaints: string[]): Promise<Page> {
 /** Builds the client unless what is there is newer than all its sources (then test files that start together do not build over each other). */
 function buildClient(): void {
   const built = statSync(join(root, 'client/dist/index.html'), { throwIfNoEntry: false })
-  const sources = readdirSync(join(root, 'client'), { recursive: true, encoding: 'utf8' }).filter(
-    (path) => !path.startsWith('dist'),
+  const sources = ['client', 'formats'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)),
   )
-  if (built && sources.every((path) => statSync(join(root, 'client', path)).mtimeMs < built.mtimeMs)) return
+  const newest = Math.max(
+    ...sources.filter((path) => !path.startsWith('client/dist')).map((path) => statSync(join(root, path)).mtimeMs),
+  )
+  if (built && newest < built.mtimeMs) return
   const vite = ['node_modules/vite/bin/vite.js', 'build', 'client', '--logLevel', 'error']
   execFileSync(process.execPath, vite, { cwd: root })
 }

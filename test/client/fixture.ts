@@ -1,7 +1,7 @@
 /** Node classes for the client's tests: the answer of /object_info, and the classes that ComfyUI's conversion cases use. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseJson } from '../../client/model/json.ts'
+import { parseJson } from '../../client/sdk/json.ts'
 import { EDITOR_TYPES, parseNodeTypes, type NodeTypes } from '../../client/model/node-types.ts'
 
 const folder = join(import.meta.dirname, '../fixtures/client')

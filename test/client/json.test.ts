@@ -1,7 +1,7 @@
 /** JSON with exact whole numbers. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cleanCopy, parseJson, stringifyJson } from '../../client/model/json.ts'
+import { cleanCopy, parseJson, stringifyJson } from '../../client/sdk/json.ts'
 
 describe('exact JSON', () => {
   it('keeps 64-bit seeds and leaves other numbers alone', () => {

@@ -1,7 +1,7 @@
 /** What the report panel shows: time per step, thresholds, several runs of one node, and the reports of finished prompts. */
 import { describe, expect, it } from 'vitest'
-import { parseEvent } from '../../client/api/events.ts'
-import { reportSummaries, storedReports } from '../../client/api/reports.ts'
+import { parseEvent } from '../../client/sdk/events.ts'
+import { reportSummaries, storedReports } from '../../client/sdk/reports.ts'
 import { Runs } from '../../client/model/runs.ts'
 import { timeChart } from '../../client/model/time-chart.ts'
 import { COLORS, thresholdOf, type WeaveRow, type WeaveRun } from '../../client/model/weave.ts'

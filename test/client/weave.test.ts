@@ -1,7 +1,7 @@
 /** The weave's geometry and counts, the drift chart, and the states that events leave on nodes. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseEvent, parseFrame } from '../../client/api/events.ts'
+import { parseEvent, parseFrame } from '../../client/sdk/events.ts'
 import { driftChart } from '../../client/model/drift-chart.ts'
 import { Runs } from '../../client/model/runs.ts'
 import { addRows, cells, inWords, threads, totals, type WeaveRow, type WeaveRun } from '../../client/model/weave.ts'

@@ -27,7 +27,7 @@ const CLASSES = {
   Save: required({ images: ['IMAGE'], prefix: ['STRING', { default: 'x' }] }, []),
 }
 
-type Slot = readonly [name: string, type: string, link?: number, widget?: boolean]
+type Slot = readonly [name: string, type: string, link?: number | undefined, widget?: boolean]
 const slots = (list: readonly Slot[]) =>
   list.map(([name, type, link, widget]) => ({
     name,

@@ -4,8 +4,9 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Heddle, HeddleError } from '../../client/sdk/heddle.ts'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { Heddle, HeddleError, type ServerEvent } from '../../client/sdk/heddle.ts'
 import { freshData, node, removeData, serve, type TestServer } from './harness.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -79,6 +80,67 @@ describe('the TypeScript client', () => {
 
     const refused = heddle.submit({ 1: { class_type: 'Nothing', inputs: {} } })
     await expect(refused).rejects.toThrow(HeddleError)
-    await expect(heddle.job('nobody')).rejects.toMatchObject({ status: 404 })
+    await expect(heddle.job('nobody')).rejects.toMatchObject({ status: 404, faults: [{ node: null }] })
+  })
+
+  it('names the inputs at fault, of a prompt that is refused and of one that runs in part', async () => {
+    const heddle = new Heddle(server.url)
+    const wrong = node('TestShow', { value: ['1', 7] })
+    const refusal = await heddle
+      .submit({ 1: node('TestConst', { value: 'x' }), 2: wrong })
+      .catch((error: unknown) => error)
+    expect(refusal).toBeInstanceOf(HeddleError)
+    expect((refusal as HeddleError).faults).toContainEqual(expect.objectContaining({ node: '1', input: 'value' }))
+    const good = { 1: node('TestConst', { value: 3 }), 2: node('TestShow', { value: ['1', 0] }) }
+    const part = await heddle.submit({ ...good, 3: node('TestShow', {}) }, { wait: 20 })
+    expect([part.status, part.faults.map(({ node: id }) => id)]).toEqual(['completed', ['3']])
+    expect((await heddle.submit(good)).faults).toEqual([])
+  })
+
+  it('hears of its prompts, lists what ended with workflow and report, forgets it', async () => {
+    const heddle = new Heddle(server.url)
+    const heard: string[] = []
+    vi.stubGlobal('WebSocket', WebSocket)
+    const connected = vi.fn()
+    const handlers = {
+      ...{ event: ({ type }: ServerEvent) => void heard.push(type), preview: () => void heard.push('preview') },
+      ...{ connected, state: () => undefined },
+    }
+    const socket = heddle.connect(handlers, 'sdk-session')
+    await vi.waitFor(() => expect(connected).toHaveBeenCalledWith(false))
+    const workflow = { nodes: [], links: [], seed: 18446744073709551615n }
+    const prompt = { 1: node('TestPreview', { frames: 2, seed: 1 }), 2: node('TestShow', { value: ['1', 0] }) }
+    const { id } = await heddle.submit(prompt, {
+      wait: 20,
+      clientId: socket.id,
+      extraData: { extra_pnginfo: { workflow } },
+    })
+    await vi.waitFor(() => expect(heard).toContain('execution_success'))
+    expect(heard).toEqual(expect.arrayContaining(['execution_start', 'executed', 'heddle.cache', 'preview']))
+    socket.close()
+    vi.unstubAllGlobals()
+
+    const [newest] = await heddle.history.newest(1)
+    expect(newest).toMatchObject({ id, outcome: 'success', error: null, workflow })
+    expect((await heddle.reports.of(id))[0]).toMatchObject({ node: '1', run: { method: 'TestPreview' } })
+    expect((await heddle.reports.summaries()).get(id)).toHaveLength(1)
+    await heddle.history.remove([id])
+    expect((await heddle.history.newest()).some((item) => item.id === id)).toBe(false)
+  })
+
+  it('saves workflows with every digit, lists, reads and removes them', async () => {
+    const { workflows } = new Heddle(server.url)
+    const workflow = { nodes: [{ id: 1, type: 'X', widgets_values: [18446744073709551615n] }], links: [] }
+    expect(await workflows.own()).toEqual([])
+    expect(await workflows.save('a b/ж.json', workflow, false)).toBe(true)
+    expect(await workflows.save('a b/ж.json', {}, false)).toBe(false)
+    const [entry] = await workflows.own()
+    expect(entry).toEqual({ name: 'a b/ж.json', title: 'a b/ж', shipped: false })
+    expect(await workflows.read(entry!)).toEqual(workflow)
+    await workflows.remove(entry!.name)
+    await workflows.remove(entry!.name)
+    await expect(workflows.read(entry!)).rejects.toThrow("no workflow 'a b/ж.json'")
+    const [shipped] = await workflows.shipped()
+    expect(await workflows.read(shipped!)).toHaveProperty('nodes')
   })
 })

@@ -1,6 +1,6 @@
 /** Events of the WebSocket: text messages checked, binary frames taken apart. */
-import { z } from '../model/zod.ts'
 import type { ReportRow } from '../../diffusion/caching/report-types.ts'
+import { z } from './zod.ts'
 
 export const fileReference = z.object({
   filename: z.string(),

@@ -1,6 +1,7 @@
 /** The WebSocket to the server: connects, checks what comes, and connects again when it breaks. */
-import { parseJson } from '../model/json.ts'
 import { parseEvent, parseFrame, type PreviewFrame, type ServerEvent } from './events.ts'
+import { parseJson } from './json.ts'
+import type { Routes } from './request.ts'
 
 export type Connection = 'connecting' | 'open' | 'lost'
 
@@ -18,27 +19,34 @@ const LONGEST_WAIT = 10_000
 export class Socket {
   /** Session id, chosen by the server. */
   id: string
+  private readonly routes: Routes
   private readonly handlers: SocketHandlers
   private socket: WebSocket | null = null
   private wait = FIRST_WAIT
   private again = false
+  private isClosed = false
 
-  constructor(id: string, handlers: SocketHandlers) {
+  constructor(routes: Routes, id: string, handlers: SocketHandlers) {
+    this.routes = routes
     this.id = id
     this.handlers = handlers
     this.open()
+    if (typeof document === 'undefined') return
     window.addEventListener('online', () => this.hurry())
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'visible') this.hurry()
     })
   }
 
+  /** Ends the connection for good. */
+  close(): void {
+    this.isClosed = true
+    this.socket?.close()
+  }
+
   private open(): void {
     this.handlers.state(this.again ? 'lost' : 'connecting')
-    const address = new URL('/ws', location.href)
-    address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:'
-    address.searchParams.set('clientId', this.id)
-    const socket = new WebSocket(address)
+    const socket = new WebSocket(this.routes.socket({ clientId: this.id }))
     this.socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.opened(socket)
@@ -75,6 +83,7 @@ export class Socket {
     if (this.socket !== socket) return
     this.socket = null
     this.handlers.state('lost')
+    if (this.isClosed) return
     setTimeout(() => {
       if (!this.socket) this.open()
     }, this.wait)
@@ -83,6 +92,6 @@ export class Socket {
 
   private hurry(): void {
     this.wait = FIRST_WAIT
-    if (!this.socket) this.open()
+    if (!this.socket && !this.isClosed) this.open()
   }
 }
