@@ -59,6 +59,11 @@ export class Hub {
     session.resume(connection, session === known ? Number(seen) : 0)
   }
 
+  /** How many clients' events are kept. */
+  get sessions(): number {
+    return this.#sessions.size
+  }
+
   broadcast(type: string, data: unknown): void {
     if (this.#connections.size === 0) return
     const text = stringifyExact({ type, data })
