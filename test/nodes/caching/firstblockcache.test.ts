@@ -4,7 +4,7 @@ import { configure, type Evaluated } from '../../../diffusion/caching/contract.t
 import node, { firstBlockCache, type FirstBlockCacheParams } from '../../../nodes/caching/firstblockcache.ts'
 import { decisions, runFake } from '../../diffusion/caching/run.ts'
 import { callAt, scripted, type Scene } from './scripted.ts'
-import { eulerLoop, meanAbs, minus, plus, straight, times, type Numbers } from './straight.ts'
+import { Added, eulerLoop, meanAbs, minus, straight, type Numbers } from './straight.ts'
 
 const knobs: FirstBlockCacheParams = {
   preset: 'custom',
@@ -144,24 +144,19 @@ async function oracle(steps: number, threshold: number, order: 0 | 1) {
   const model = await straight()
   let decided = ''
   let reference: Numbers | null = null
-  let [rest, restBefore]: [Numbers, Numbers | null] = [[], null]
-  let [at, atBefore] = [0, 0]
+  const added = new Added(order)
   const latent = await eulerLoop(steps, 1n, async (x, sigma, k) => {
     const input = await model.embed(x, sigma)
     const first = await model.blocks(input, 0, 1)
     const change = minus(first.image, input.image)
     if (reference !== null && meanAbs(minus(reference, change)) / meanAbs(reference) < threshold) {
       decided += '.'
-      let image = plus(first.image, rest)
-      if (order === 1 && restBefore !== null)
-        image = plus(image, times((k - at) / (at - atBefore), minus(rest, restBefore)))
-      return model.head({ ...first, image })
+      return model.head({ ...first, image: added.to(first.image, k) })
     }
     decided += 'C'
     reference = change
     const output = await model.blocks(first, 1, 8)
-    if (k > 0) [restBefore, atBefore] = [rest, at]
-    ;[rest, at] = [minus(output.image, first.image), k]
+    added.learn(k, first.image, output.image)
     return model.head(output)
   })
   return { decided, latent }

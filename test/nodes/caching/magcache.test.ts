@@ -5,7 +5,7 @@ import { configure, UnmetNeedsError, type RunFacts } from '../../../diffusion/ca
 import node, { magcache, type MagCacheParams } from '../../../nodes/caching/magcache.ts'
 import { decisions, runFake } from '../../diffusion/caching/run.ts'
 import { playback, skipped, values, type Frame } from './playback.ts'
-import { eulerLoop, minus, plus, sigmasOf, straight, times, type Numbers } from './straight.ts'
+import { Added, eulerLoop, sigmasOf, straight, type Numbers } from './straight.ts'
 
 const knobs: MagCacheParams = {
   preset: 'custom',
@@ -246,8 +246,7 @@ async function oracle(steps: number, table: Numbers, threshold: number, most: nu
   const model = await straight()
   let decided = ''
   let [product, error, count] = [1, 0, 0]
-  let [residual, residualBefore]: [Numbers, Numbers | null] = [[], null]
-  let [computedAt, computedAtBefore] = [0, 0]
+  const added = new Added(order)
   const latent = await eulerLoop(steps, 1n, async (x, sigma, k) => {
     const input = await model.embed(x, sigma)
     if (k > 0) {
@@ -257,16 +256,12 @@ async function oracle(steps: number, table: Numbers, threshold: number, most: nu
     }
     if (k > 0 && error <= threshold && count <= most) {
       decided += '.'
-      let image = plus(input.image, residual)
-      if (order === 1 && residualBefore !== null)
-        image = plus(image, times((k - computedAt) / (computedAt - computedAtBefore), minus(residual, residualBefore)))
-      return model.head({ ...input, image })
+      return model.head({ ...input, image: added.to(input.image, k) })
     }
     ;[product, error, count] = [1, 0, 0]
     decided += 'C'
     const output = await model.blocks(input, 0, 8)
-    if (k > 0) [residualBefore, computedAtBefore] = [residual, computedAt]
-    ;[residual, computedAt] = [minus(output.image, input.image), k]
+    added.learn(k, input.image, output.image)
     return model.head(output)
   })
   return { decided, latent }

@@ -75,3 +75,28 @@ export async function eulerLoop(
   for (let k = 0; k < steps; k++) x = plus(x, times(sigmas[k + 1]! - sigmas[k]!, await velocity(x, sigmas[k]!, k)))
   return x
 }
+
+/** What skipped blocks are taken to add: what they last added, or with an order of 1 the straight line through the last two times. */
+export class Added {
+  readonly #order: 0 | 1
+  #last: { readonly at: number; readonly change: Numbers } | null = null
+  #before: { readonly at: number; readonly change: Numbers } | null = null
+
+  constructor(order: 0 | 1) {
+    this.#order = order
+  }
+
+  /** At step `at` the blocks were run and made `to` of `from`. */
+  learn(at: number, from: Numbers, to: Numbers): void {
+    this.#before = this.#last
+    this.#last = { at, change: minus(to, from) }
+  }
+
+  /** `from` with what step `k` would add. */
+  to(from: Numbers, k: number): Numbers {
+    const [last, before] = [this.#last!, this.#before]
+    const held = plus(from, last.change)
+    if (this.#order === 0 || before === null) return held
+    return plus(held, times((k - last.at) / (last.at - before.at), minus(last.change, before.change)))
+  }
+}

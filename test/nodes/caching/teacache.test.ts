@@ -5,7 +5,7 @@ import { configure, type RunFacts } from '../../../diffusion/caching/contract.ts
 import node, { polynomial, teacache, type TeaCacheParams } from '../../../nodes/caching/teacache.ts'
 import { decisions, runFake } from '../../diffusion/caching/run.ts'
 import { playback, skipped, values, type Frame } from './playback.ts'
-import { eulerLoop, meanAbs, minus, plus, straight, times, type Numbers } from './straight.ts'
+import { Added, eulerLoop, meanAbs, minus, straight, type Numbers } from './straight.ts'
 
 const knobs: TeaCacheParams = {
   preset: 'custom',
@@ -206,8 +206,7 @@ async function oracle(steps: number, threshold: number, order: 0 | 1) {
   let decided = ''
   let before: Numbers = []
   let sum = 0
-  let [residual, residualBefore]: [Numbers, Numbers | null] = [[], null]
-  let [computedAt, computedAtBefore] = [0, 0]
+  const added = new Added(order)
   const latent = await eulerLoop(steps, 1n, async (x, sigma, k) => {
     const input = await model.embed(x, sigma)
     const time = input.rows['time']!.data
@@ -216,16 +215,12 @@ async function oracle(steps: number, threshold: number, order: 0 | 1) {
     before = signal
     if (k > 0 && sum < threshold) {
       decided += '.'
-      let image = plus(input.image, residual)
-      if (order === 1 && residualBefore !== null)
-        image = plus(image, times((k - computedAt) / (computedAt - computedAtBefore), minus(residual, residualBefore)))
-      return model.head({ ...input, image })
+      return model.head({ ...input, image: added.to(input.image, k) })
     }
     decided += 'C'
     sum = 0
     const output = await model.blocks(input, 0, 8)
-    if (k > 0) [residualBefore, computedAtBefore] = [residual, computedAt]
-    ;[residual, computedAt] = [minus(output.image, input.image), k]
+    added.learn(k, input.image, output.image)
     return model.head(output)
   })
   return { decided, latent }
