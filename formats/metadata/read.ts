@@ -30,6 +30,13 @@ export async function readTexts(bytes: Uint8Array): Promise<ReadonlyMap<string, 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** A string, whose words are its own, or a number as only Python's JSON has it. */
+const STRING_OR_PYTHON = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/gs
+
+/** Python writes NaN and Infinity into its JSON, ComfyUI for one wherever a node asked to run every time: they read as null. */
+const fromPython = (text: string): string =>
+  /NaN|Infinity/.test(text) ? text.replace(STRING_OR_PYTHON, (found) => (found.startsWith('"') ? found : 'null')) : text
+
 /** Node packs for video put all of it as one JSON object into the comment, parts of it as JSON once more. */
 function fromComment(comment: string | undefined, parse: (text: string) => unknown): unknown {
   if (comment?.trimStart().startsWith('{') !== true) return null
@@ -46,11 +53,12 @@ function fromComment(comment: string | undefined, parse: (text: string) => unkno
 }
 
 /**
- * The saved workflow in a file, else its API prompt, else null. `parse` is a JSON parser that keeps whole numbers of 64 bits. Throws
- * what `parse` throws, and MetadataError for more than 32 MB of text.
+ * The saved workflow in a file, else its API prompt, else null. `parseJson` is a JSON parser that keeps whole numbers of 64 bits. Throws
+ * what `parseJson` throws, and MetadataError for more than 32 MB of text.
  */
-export async function embeddedWorkflow(bytes: Uint8Array, parse: (text: string) => unknown): Promise<unknown> {
+export async function embeddedWorkflow(bytes: Uint8Array, parseJson: (text: string) => unknown): Promise<unknown> {
   const texts = await readTexts(bytes)
+  const parse = (text: string) => parseJson(fromPython(text))
   const text = texts.get('workflow') ?? texts.get('prompt')
   return text === undefined ? fromComment(texts.get('comment'), parse) : parse(text)
 }

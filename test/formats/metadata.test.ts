@@ -53,6 +53,16 @@ describe('metadata', () => {
     expect(await carried(await plain.png().toBuffer())).toBeNull()
   })
 
+  it('NaN and Infinity, as Python writes them, read as null; in texts they stay', async () => {
+    const prompt = String.raw`{"1":{"is_changed":[NaN,-Infinity, Infinity],"text":"NaN \\\" Infinity","seed":18446744073709551615}}`
+    const read = {
+      '1': { is_changed: [null, null, null], text: String.raw`NaN \" Infinity`, seed: 18446744073709551615n },
+    }
+    expect(await carried(make.png(make.plainText('prompt', prompt)))).toEqual(read)
+    expect(await carried(make.mp4WithKeys({ comment: `{"prompt":${prompt}}` }))).toEqual(read)
+    await expect(carried(make.png(make.plainText('prompt', '{"a":NaNs}')))).rejects.toThrow('JSON')
+  })
+
   it('a comment that holds all as JSON, parts of it as JSON once more', async () => {
     const comment = `{"prompt":${JSON.stringify(PROMPT)},"workflow":${WORKFLOW}}`
     const expected = { nodes: [], seed: 18446744073709551615n, text: 'ж 🚢' }
