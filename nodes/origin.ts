@@ -1,4 +1,5 @@
 /** How a saved file says what made it: the prompt and the workflow as text, the same in pictures and in video. */
+import { randomUUID } from 'node:crypto'
 import type { RunContext } from './define.ts'
 
 /** What the engine fills in of a node that saves files. */
@@ -13,8 +14,9 @@ const asciiJson = (json: string): string =>
 
 /** JSON of a prompt or workflow; 64-bit seeds stay exact as plain digits. */
 function exactJson(value: unknown): string {
-  const marked = JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? `\u0001${one}\u0001` : one))
-  return asciiJson(marked.replace(/"\\u0001(\d+)\\u0001"/g, '$1'))
+  const mark = `big:${randomUUID()}:`
+  const marked = JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? `${mark}${one}` : one))
+  return asciiJson(marked.includes(mark) ? marked.replace(new RegExp(`"${mark}(-?\\d+)"`, 'g'), '$1') : marked)
 }
 
 /** Texts by ComfyUI's names (`prompt`, `workflow`), in ASCII; none under --disable-metadata. */

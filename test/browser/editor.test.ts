@@ -6,6 +6,7 @@ import { findBrowser, openStage, type Stage } from './stage.ts'
 const executable = await findBrowser()
 const TIMEOUT = 180_000
 const SHIPPED = 'text-to-image-dicache'
+const LONG_SEED = '18446744073709551615'
 
 describe.skipIf(executable === null)('the editor', () => {
   let stage: Stage
@@ -159,8 +160,11 @@ describe.skipIf(executable === null)('the editor', () => {
     await page.locator('heddle-viewer dialog[open]').waitFor({ state: 'detached' })
   })
 
-  it('undoes and redoes, saves and opens again', async () => {
+  it('undoes and redoes, saves with every digit of a seed, and opens again', async () => {
     const { page } = stage
+    const workflow = await shipped()
+    for (const node of workflow.nodes) if (node.type === 'KSampler') node.widgets_values.splice(0, 2, 'SEED', 'fixed')
+    await openFile('long-seed.json', 'application/json', JSON.stringify(workflow).replace('"SEED"', LONG_SEED))
     const before = await nodes().count()
     await page.locator('main canvas').focus()
     await page.keyboard.press('Control+a')
@@ -178,6 +182,8 @@ describe.skipIf(executable === null)('the editor', () => {
     await page.getByLabel('Name').fill('Mine &amp; yours')
     await page.locator('heddle-library').getByRole('button', { name: 'Save' }).click()
     await page.getByText("Saved as 'Mine &amp; yours'").waitFor()
+    const saved = `${stage.url}/api/userdata/${encodeURIComponent('workflows/Mine &amp; yours.json')}`
+    expect(await (await fetch(saved)).text()).toContain(LONG_SEED)
     await page.getByRole('button', { name: 'Open', exact: true }).first().click()
     await page.getByRole('button', { name: 'Text to image', exact: true }).click()
     await page.locator('heddle-toolbar .name', { hasText: 'Text to image' }).waitFor()

@@ -30,12 +30,13 @@ describe('SaveImage', () => {
   it('writes the prompt and the workflow into the file, seeds exact, any script escaped to ASCII', async () => {
     const bytes = await save(
       {},
-      { '3': { inputs: { seed: 18446744073709551615n, text: 'ж 🚢' } } },
+      { '3': { inputs: { seed: 18446744073709551615n, low: -9223372036854775808n, text: 'ж \u00015\u0001 🚢' } } },
       { workflow: { nodes: [] } },
     )
     const text = Object.fromEntries(await readTexts(bytes))
     expect(text['prompt']).toContain('"seed":18446744073709551615')
-    expect(JSON.parse(text['prompt'] ?? '')).toMatchObject({ '3': { inputs: { text: 'ж 🚢' } } })
+    expect(text['prompt']).toContain('"low":-9223372036854775808,')
+    expect(JSON.parse(text['prompt'] ?? '')).toMatchObject({ '3': { inputs: { text: 'ж \u00015\u0001 🚢' } } })
     expect(text['workflow']).toBe('{"nodes":[]}')
     const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
     expect(Float32Array.from(data, (byte) => byte / 255)).toEqual(ramp(16, 16).data)
