@@ -73,6 +73,11 @@ export interface ModulePlan {
   readonly given?: ReadonlyMap<ModuleKey, GivenModule>
   /** Modules whose outputs come back, as run or as refreshed. */
   readonly emit?: ReadonlySet<ModuleKey>
+  /**
+   * Outputs come back without text, and given ones need none: nothing is added to the text tokens for them. For methods that give all
+   * attention behind a module that they give: then nobody looks at those text tokens again.
+   */
+  readonly textless?: boolean
 }
 
 /** A range of blocks after a plan: the tokens, and the outputs asked for. */

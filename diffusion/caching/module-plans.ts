@@ -25,13 +25,19 @@ export const needsModules = (kinds: readonly string[], { depth }: Facts): Needs 
 export const keysOf = (kind: string, from: number, to: number): readonly ModuleKey[] =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => moduleKey(kind, from + i))
 
-/** Runs all blocks by a plan and the head: the prediction, and the outputs that the plan emits. */
+/** What came of a plan over all blocks: the prediction, and the outputs that the plan emits. */
+export interface Planned {
+  readonly prediction: Tensor
+  readonly outputs: ReadonlyMap<ModuleKey, ModuleOutput>
+}
+
+/** Runs all blocks by a plan and the head. */
 export async function evaluateByPlan(
   call: Call,
   branch: Branch,
   denoiser: Denoiser,
   plan: ModulePlan,
-): Promise<{ readonly prediction: Tensor; readonly outputs: ReadonlyMap<ModuleKey, ModuleOutput> }> {
+): Promise<Planned> {
   const input = await denoiser.embed(call, branch)
   const { hidden, outputs } = await denoiser.modules(input, 0, denoiser.facts.depth, plan)
   return { prediction: await denoiser.head(hidden), outputs }
@@ -54,15 +60,19 @@ export interface KnownModule {
   readonly text: Differences | null
 }
 
-/** Takes in an output computed at `call`; null when it is not finite. */
+/**
+ * Takes in an output computed at `call`; null when it is not finite, or when `size` is not: the mean magnitude of the prediction that came
+ * of it, where that is known. A value that is not finite makes its token so in every later block, and the prediction.
+ */
 export function learnModule(
   before: KnownModule | undefined,
   call: Call,
   { image, text }: ModuleOutput,
   forecast: Forecast,
+  size?: number,
 ): KnownModule | null {
-  const known = learn(before?.image ?? null, call, image, forecast)
-  const knownText = text && learn(before?.text ?? null, call, text, forecast)
+  const known = learn(before?.image ?? null, call, image, forecast, size)
+  const knownText = text && learn(before?.text ?? null, call, text, forecast, size)
   return known && (!text || knownText) ? { image: known, text: knownText } : null
 }
 

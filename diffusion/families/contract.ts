@@ -60,6 +60,8 @@ export interface ModuleShape {
   readonly refreshed: Readonly<Record<ModuleKey, number>>
   /** Given back as rows '<key>.image' and '<key>.text'. */
   readonly emitted: readonly ModuleKey[]
+  /** There are no rows '<key>.text': what is given adds nothing to the text tokens. */
+  readonly textless?: true
 }
 
 /** Which part of the transformer to run. */

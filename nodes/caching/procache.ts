@@ -11,7 +11,6 @@ import {
   type Evaluated,
   type GivenModule,
   type ModuleKey,
-  type ModuleOutput,
 } from '../../diffusion/caching/contract.ts'
 import { REUSE, type Forecast } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
@@ -23,6 +22,7 @@ import {
   learnModule,
   needsModules,
   type KnownModule,
+  type Planned,
 } from '../../diffusion/caching/module-plans.ts'
 import {
   chooseTokens,
@@ -31,6 +31,7 @@ import {
   tokensToRefresh,
   type Selection,
 } from '../../diffusion/caching/token-choice.ts'
+import { meanAbs } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, text, toggle, type Values } from '../spec.ts'
 import { forecastKnobs, forecastOf, switchKnobs, windowFaults, windowKnobs } from './knobs/residual.ts'
@@ -117,8 +118,7 @@ function custom(params: ProCacheParams): Rules {
     most: Math.max(fewest, most),
   })
   return {
-    modes:
-      pattern.trim() === '' ? (total) => bySearch(total, constraints(total)) : byPattern(parseSegments(pattern) ?? []),
+    modes: pattern.trim() === '' ? bySearch(constraints) : byPattern(parseSegments(pattern) ?? []),
     firstFull: 1,
     forecast: forecastOf(params),
     selection:
@@ -180,20 +180,20 @@ function mustCompute(call: Call, branch: Branch, { rules }: State, { whole, seen
   return whole && seen === call.index - 1 ? null : 'no-anchor'
 }
 
-/** Takes in a full evaluation: every module, and what the tokens of deep blocks are worth. */
+/** Takes in a full evaluation: every module, unless what came of them is not finite, and what the tokens of deep blocks are worth. */
 function takeIn(
   call: Call,
   own: BranchState,
-  outputs: ReadonlyMap<ModuleKey, ModuleOutput>,
+  { prediction, outputs }: Planned,
   { forecast, selection }: Rules,
   deep: number,
 ): void {
-  const before = new Map(own.known)
+  const [before, size] = [new Map(own.known), meanAbs(prediction)]
   own.known.clear()
   for (const [key, output] of outputs) {
     const [kind, block] = [key.split('.')[0], Number(key.split('.')[1])]
     if (kind !== MASS) {
-      const known = learnModule(before.get(key), call, output, forecast)
+      const known = learnModule(before.get(key), call, output, forecast, size)
       if (known) own.known.set(key, known)
     }
     if (kind !== MASS && (kind !== 'attn' || selection?.importance !== 'output' || block < deep)) continue
@@ -203,6 +203,7 @@ function takeIn(
   own.whole = [...outputs.keys()].every((key) => key.startsWith(MASS) || own.known.has(key))
 }
 
+/** What is kept of modules serves to answer all of them: text tokens are then never looked at, so that plans are textless. */
 async function runFull(call: Call, branch: Branch, denoiser: Denoiser, state: State): Promise<Evaluated['prediction']> {
   const { depth, modules } = denoiser.facts
   const { rules } = state
@@ -216,9 +217,9 @@ async function runFull(call: Call, branch: Branch, denoiser: Denoiser, state: St
   }
   const mass = rules.selection?.importance === 'attention' ? keysOf(MASS, deepFrom(depth, rules), depth) : []
   const emit = new Set([...[...modules].flatMap((kind) => keysOf(kind, 0, depth)), ...mass])
-  const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { emit })
-  takeIn(call, own, outputs, rules, deepFrom(depth, rules))
-  return prediction
+  const made = await evaluateByPlan(call, branch, denoiser, { emit, textless: true })
+  takeIn(call, own, made, rules, deepFrom(depth, rules))
+  return made.prediction
 }
 
 /** Answers with what the modules gave, deep feed-forwards partly anew. */
@@ -241,9 +242,9 @@ async function runReuse(call: Call, branch: Branch, denoiser: Denoiser, state: S
       given.set(key, { ...answer, refresh })
       emit.add(key)
     }
-  const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { given, emit })
+  const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { given, emit, textless: true })
   for (const [key, output] of outputs) {
-    const mixed = learnModule(undefined, call, output, rules.forecast)
+    const mixed = learnModule(undefined, call, output, rules.forecast, meanAbs(prediction))
     if (mixed) own.known.set(key, mixed)
   }
   return { prediction, trace: { decision: decisionOf(given, denoiser.facts) } }

@@ -8,6 +8,8 @@ import { gated } from './layers.ts'
 import { modsInput, modulationStart } from './modulation.ts'
 import { emittedRows, rowNames, type Range } from '../shared/module-routes.ts'
 
+type Name = 'image' | 'text'
+
 /** Ranges whose sessions are kept; each is a few kilobytes. */
 const KEPT = 16
 
@@ -16,7 +18,7 @@ function streamThrough(
   g: Graph,
   { doubleBlocks, width }: FluxConfig,
   [from, to]: Range,
-  stream: 'image' | 'text',
+  stream: Name,
   gate: (block: number, place: number) => Value,
 ): Value {
   let x = g.input(stream, ['B', stream, width])
@@ -33,14 +35,14 @@ function streamThrough(
   return x
 }
 
-/** image, text, mods, '<key>.image' and '<key>.text' of every module of blocks [from, to) -> image, text. */
-function givenGraph(config: FluxConfig, range: Range): Model {
+/** `streams`, mods, '<key>.image' and, for text, '<key>.text' of every module of blocks [from, to) -> `streams`. */
+function givenGraph(config: FluxConfig, range: Range, streams: readonly Name[]): Model {
   const [from, to] = range
   const g = new Graph()
   const start = modulationStart(config, from)
   const vectors = modsInput(g, config, start, modulationStart(config, to) - start)
   const gate = (block: number, place: number): Value => vectors[modulationStart(config, block) - start + place]!
-  for (const stream of ['image', 'text'] as const)
+  for (const stream of streams)
     g.output(stream, streamThrough(g, config, range, stream, gate), ['B', stream, config.width])
   return g.build()
 }
@@ -66,14 +68,16 @@ export class GivenBlocks {
     this.#name = name
   }
 
-  /** Rows image and text after blocks [from, to), from those before, mods, and the outputs of their modules. */
+  /** Rows image and text after blocks [from, to), from those before, mods, and the outputs of their modules; where these have no text, image alone. */
   async run(range: Range, rows: Rows): Promise<Rows> {
-    const session = await this.#session(range)
+    const textless = !(rowNames(moduleKey('attn', range[0])).text in rows)
+    const streams: readonly Name[] = textless ? ['image'] : ['image', 'text']
+    const session = await this.#session(range, streams)
     const keys = Array.from({ length: range[1] - range[0] }, (_, i) => [
       moduleKey('attn', range[0] + i),
       moduleKey('mlp', range[0] + i),
     ]).flat()
-    const names = ['image', 'text', 'mods', ...emittedRows({ emitted: keys })]
+    const names = [...streams, 'mods', ...emittedRows({ emitted: keys, ...(textless && { textless }) })]
     return session.run(Object.fromEntries(names.map((name) => [name, rows[name]!])))
   }
 
@@ -83,12 +87,12 @@ export class GivenBlocks {
     for (const session of open) await session.release()
   }
 
-  async #session(range: Range): Promise<Session> {
-    const key = String(range)
+  async #session(range: Range, streams: readonly Name[]): Promise<Session> {
+    const key = `${String(range)} ${String(streams)}`
     const session =
       this.#sessions.get(key) ??
       (await openSession(
-        givenGraph(this.#config, range),
+        givenGraph(this.#config, range, streams),
         this.#mode,
         `${this.#name}, blocks ${range[0]} to ${range[1]} given`,
         'small',

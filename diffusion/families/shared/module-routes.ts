@@ -107,6 +107,13 @@ function flatPlaces({ data, shape }: Tensor, offset: number, length: number): Fe
   return { data: BigInt64Array.from(places), shape: [places.length] }
 }
 
+/** Zeros in the shape of these tokens: the given output of a module that adds nothing. */
+function zerosLike(): (tokens: Tensor) => Tensor {
+  let zeros: Tensor | null = null
+  return ({ data, shape }) =>
+    (zeros = zeros?.data.length === data.length ? { ...zeros, shape } : { data: new Float32Array(data.length), shape })
+}
+
 /** Which of the outputs named are emitted by a session over this range. */
 const emittedIn = (wanted: readonly string[], range: Range): readonly string[] => {
   const masses = Array.from({ length: range[1] - range[0] }, (_, i) => moduleKey(MASS, range[0] + i))
@@ -127,6 +134,7 @@ export function moduleSession(
   const keys = keysOf(range)
   const absent: Feed = { data: new Float32Array(0), shape: [1, 0, width] }
   const none: Feed = { data: new BigInt64Array(0), shape: [0] }
+  const nothing = zerosLike()
   return {
     ...(session.weightBytes === undefined ? {} : { weightBytes: session.weightBytes }),
     release: () => session.release(),
@@ -144,7 +152,7 @@ export function moduleSession(
         const mass = rowNames(moduleKey(MASS, Number(key.split('.')[1]))).image
         modes[MODES * i + 2] = BigInt(emitted.includes(mass) ? 1 : 0)
         more[names.image] = feeds[names.image] ?? absent
-        if (!imageOnly) more[names.text] = feeds[names.text] ?? absent
+        if (!imageOnly) more[names.text] = feeds[names.text] ?? (names.image in feeds ? nothing(text!) : absent)
         if (!key.startsWith('mlp')) continue
         const joined = Number(key.split('.')[1]) >= doubleBlocks
         more[names.tokens] = tokens ? flatPlaces(tokens, joined ? texts : 0, images + (joined ? texts : 0)) : none
@@ -166,14 +174,14 @@ export interface Sizes {
 }
 
 /** Names of the rows that a shape's emitted outputs come back under. */
-export const emittedRows = ({ emitted }: Pick<ModuleShape, 'emitted'>): readonly string[] =>
-  emitted.flatMap((key) => [rowNames(key).image, rowNames(key).text])
+export const emittedRows = ({ emitted, textless }: Pick<ModuleShape, 'emitted' | 'textless'>): readonly string[] =>
+  emitted.flatMap((key) => [rowNames(key).image, ...(textless ? [] : [rowNames(key).text])])
 
 /** The rows of given outputs and lists of tokens. */
-export function givenRows({ given, refreshed }: ModuleShape, rows: Rows): Rows {
+export function givenRows({ given, refreshed, textless }: ModuleShape, rows: Rows): Rows {
   const names = given.flatMap((key) => {
     const { image, text, tokens } = rowNames(key)
-    return [image, ...('text' in rows ? [text] : []), ...(refreshed[key] === undefined ? [] : [tokens])]
+    return [image, ...('text' in rows && !textless ? [text] : []), ...(refreshed[key] === undefined ? [] : [tokens])]
   })
   const missing = names.filter((name) => !rows[name])
   if (missing.length > 0) throw new Error(`rows without ${missing.join(', ')}`)

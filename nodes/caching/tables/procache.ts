@@ -94,10 +94,17 @@ export function modesOf(full: ReadonlySet<number>, total: number): readonly Mode
   })
 }
 
-export const byPattern =
-  (lengths: readonly number[]) =>
-  (total: number): readonly Mode[] =>
-    modesOf(fullSteps(lengths, total), total)
+/** The same for the length that was last asked for: a search takes as long as a small evaluation's JavaScript. */
+function remembered(modes: (total: number) => readonly Mode[]): (total: number) => readonly Mode[] {
+  let [known, length]: [readonly Mode[], number] = [[], 0]
+  return (total) => {
+    if (total !== length) [known, length] = [modes(total), total]
+    return known
+  }
+}
 
-export const bySearch = (total: number, constraints: Constraints): readonly Mode[] =>
-  modesOf(fullSteps(searched(total, constraints), total), total)
+export const byPattern = (lengths: readonly number[]) =>
+  remembered((total) => modesOf(fullSteps(lengths, total), total))
+
+export const bySearch = (constraints: (total: number) => Constraints) =>
+  remembered((total) => modesOf(fullSteps(searched(total, constraints(total)), total), total))

@@ -1,7 +1,14 @@
 /** Modules of the FLUX transformer on ONNX Runtime: run, given, refreshed and emitted by plan, in both ways of holding weights. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { MASS, moduleKey, type Hidden, type ModuleKey, type ModuleOutput } from '../../../diffusion/caching/contract.ts'
+import {
+  MASS,
+  moduleKey,
+  type GivenModule,
+  type Hidden,
+  type ModuleKey,
+  type ModuleOutput,
+} from '../../../diffusion/caching/contract.ts'
 import { maxAbsDifference } from '../../../diffusion/check/shared/compare.ts'
 import { openFluxCase, type FluxCase } from '../../../diffusion/check/shared/flux-case.ts'
 import { openDenoiser, type MeteredDenoiser } from '../../../diffusion/denoiser.ts'
@@ -141,6 +148,38 @@ describe.each(['private', 'mapped'] as const)('modules, weights %s', (mode) => {
     const rest = await denoiser.modules(middle, 1, DEPTH, plan)
     expect(maxAbsDifference(flat(rest.hidden), flat(hidden))).toBeLessThan(1e-5)
     expect(maxAbsDifference(rest.outputs.get('mlp.3')!.image, outputs.get('mlp.3')!.image)).toBeLessThan(1e-5)
+  })
+
+  it('textless plans give the image the same bits, no text, and are refused where attention would miss it', async () => {
+    const { denoiser } = metered
+    const starts = await Promise.all([0, 1].map((sample) => denoiser.embed(call(sample), 'cond')))
+    const [start] = starts as [Hidden]
+    const all = await denoiser.modules(start, 0, DEPTH, { emit: new Set(KEYS) })
+    const textless = await denoiser.modules(start, 0, DEPTH, { emit: new Set(KEYS), textless: true })
+    expect([...flat(textless.hidden).data]).toEqual([...flat(all.hidden).data])
+    for (const key of KEYS)
+      expect([[...textless.outputs.get(key)!.image.data], textless.outputs.get(key)!.text]).toEqual([
+        [...all.outputs.get(key)!.image.data],
+        null,
+      ])
+    for (const refresh of [null, [1, 4, 23]]) {
+      const planOf = (outputs: ReadonlyMap<ModuleKey, ModuleOutput>) => {
+        const taken: Map<ModuleKey, GivenModule> = given(outputs, KEYS)
+        if (refresh) taken.set('mlp.1', { output: outputs.get('mlp.1')!, refresh })
+        return { given: taken, emit: new Set<ModuleKey>(refresh ? ['mlp.1'] : []) }
+      }
+      const full = starts.map((one) => denoiser.modules(one, 0, DEPTH, planOf(all.outputs)))
+      const lean = starts.map((one) => denoiser.modules(one, 0, DEPTH, { ...planOf(textless.outputs), textless: true }))
+      for (const sample of [0, 1]) {
+        const [a, b] = [await full[sample]!, await lean[sample]!]
+        expect([...b.hidden.image.data]).toEqual([...a.hidden.image.data])
+        expect(b.outputs.get('mlp.1')?.image.data).toEqual(a.outputs.get('mlp.1')?.image.data)
+      }
+    }
+    const plan = { given: given(textless.outputs, ['mlp.0', 'attn.1', 'attn.2', 'attn.4']), textless: true }
+    await expect(denoiser.modules(start, 0, DEPTH, plan)).rejects.toThrow(
+      "module plan: 'attn.3': looks at text, which a textless plan leaves out",
+    )
   })
 
   it('counts modules, blocks and operations as they were run', async () => {
