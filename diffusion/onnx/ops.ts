@@ -69,18 +69,38 @@ function parts(g: Graph, weight: StoredTensor): { readonly value: Value; readonl
   return { value: g.weight(rest), changes }
 }
 
-/** x [.., in] -> x W^T + b [.., out]. Gemm reads PyTorch's [out, in] in place; MatMul would need a transposed copy. */
-export function linear(g: Graph, x: Value, { weight, bias }: Product, rank: 2 | 3): Value {
+/** Extents of all axes but the last, of x [B, T, ..]. */
+const leadOf = (g: Graph, x: Value): Value => g.once(`lead ${x.name}`, () => g.op('Shape', [x], { start: 0, end: 2 }))
+
+/** `made`, which has as many rows as `x`: their number need not be asked for again. */
+export function rowsAs(g: Graph, x: Value, made: Value): Value {
+  const lead = leadOf(g, x)
+  g.once(`lead ${made.name}`, () => lead)
+  return made
+}
+
+/** x [B, T, wide] -> [B T, wide]. One reshape however many layers read x: each would copy it. */
+export const flatRows = (g: Graph, x: Value, wide: number): Value =>
+  g.once(`flat ${x.name}`, () => g.op('Reshape', [x, g.ints([-1, wide])]))
+
+/** rows [B T, values] -> [B, T, ..tail], B and T as of `x`. */
+export function rowsBack(g: Graph, rows: Value, x: Value, tail: readonly number[]): Value {
+  const lead = leadOf(g, x)
+  const shape = g.once(`shape ${lead.name} ${tail.join()}`, () => g.op('Concat', [lead, g.ints(tail)], { axis: 0 }))
+  return rowsAs(g, x, g.op('Reshape', [rows, shape]))
+}
+
+/**
+ * x [.., in] -> x W^T + b [.., out], or [.., ..tail] of as many values. Gemm reads PyTorch's [out, in] in place; MatMul would need a
+ * transposed copy.
+ */
+export function linear(g: Graph, x: Value, { weight, bias }: Product, rank: 2 | 3, tail?: readonly number[]): Value {
   const [out = 0, wide = 0] = weight.shape
-  // One reshape however many layers read x: each would copy it.
-  const flat = rank === 2 ? x : g.once(`flat ${x.name}`, () => g.op('Reshape', [x, g.ints([-1, wide])]))
+  const flat = rank === 2 ? x : flatRows(g, x, wide)
   const { value, changes } = 'value' in weight ? weight : parts(g, weight)
   const inputs = [flat, value, ...(bias ? [g.weight(bias)] : [])]
   const product = withChanges(g, flat, g.op('Gemm', inputs, { transB: 1 }), changes)
-  if (rank === 2) return product
-  const lead = g.once(`lead ${x.name}`, () => g.op('Shape', [x], { start: 0, end: 2 }))
-  const shape = g.once(`shape ${lead.name} ${out}`, () => g.op('Concat', [lead, g.ints([out])], { axis: 0 }))
-  return g.op('Reshape', [product, shape])
+  return rank === 2 ? product : rowsBack(g, product, x, tail ?? [out])
 }
 
 /** Layer norm over the last axis of `width` values, without learned scale and shift. */

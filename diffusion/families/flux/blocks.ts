@@ -12,7 +12,8 @@ import {
   type Stream,
 } from '../shared/joint-blocks.ts'
 import { runAll, type Projection, type Route } from '../shared/sites.ts'
-import { apply, EPSILON, type FluxParts } from './layers.ts'
+import { feedForward } from '../shared/layers.ts'
+import { EPSILON, type FluxParts } from './layers.ts'
 import { modsInput, modulationsOf, modulationStart, modulationVectors, type ModulationSource } from './modulation.ts'
 
 /** How a graph over blocks is built. */
@@ -33,7 +34,7 @@ function double(b: JointBuilder, parts: FluxParts, index: number, x: Stream, mad
     attention: three(made, from),
     mlp: three(made, from + 3),
     feedForward: (value) =>
-      apply(g, parts, `${name}.${ff}.net.2`, geluTanh(g, apply(g, parts, `${name}.${ff}.net.0.proj`, value))),
+      feedForward(g, parts.weights, [`${name}.${ff}.net.0.proj`, `${name}.${ff}.net.2`], (x) => geluTanh(g, x), value),
   })
   return doubleBlock(b, { index, name }, x, side('ff', 0), side('ff_context', 6))
 }

@@ -43,10 +43,13 @@ export const modulationCount = (config: FluxConfig): number => modulationStart(c
 export function modsInput(g: Graph, config: FluxConfig, from: number, count: number): readonly Value[] {
   const all = modulationCount(config)
   const mods = g.input('mods', ['B', all, config.width])
-  const after = all - from - count
-  const sizes = [...(from > 0 ? [from] : []), ...new Array<number>(count).fill(1), ...(after > 0 ? [after] : [])]
-  const pieces = g.ops('Split', [mods, g.ints(sizes)], { axis: 1 }, sizes.length)
-  return pieces.slice(from > 0 ? 1 : 0, (from > 0 ? 1 : 0) + count)
+  const ones = new Array<number>(count).fill(1)
+  // Few are cut out first: a split would copy those of all other blocks too.
+  if (2 * count < all)
+    return split(g, g.op('Slice', [mods, g.ints([from]), g.ints([from + count]), g.ints([1])]), ones, 1)
+  const [before, after] = [from, all - from - count].map((size) => (size > 0 ? [size] : []))
+  const pieces = split(g, mods, [...before!, ...ones, ...after!], 1)
+  return pieces.slice(before!.length, before!.length + count)
 }
 
 /** The vectors of one layer from the activated time embedding [B, width]: [B, count, width], 1 added to scales. */
@@ -58,8 +61,25 @@ export function modulationVectors(
 ): Value {
   const { width } = parts.config
   const vectors = g.op('Reshape', [apply(g, parts, name, active, 2), g.ints([-1, count, width])])
-  const ones = Array.from({ length: count }, (_, i) => (scales.includes(i) ? 1 : 0))
-  return g.op('Add', [vectors, g.constant(ones, [1, count, 1])])
+  return g.op('Add', [vectors, g.constant(onesOf({ count, scales }), [1, count, 1])])
+}
+
+/** What is added to the vectors of a layer. */
+const onesOf = ({ count, scales }: Pick<Modulation, 'count' | 'scales'>): number[] =>
+  Array.from({ length: count }, (_, i) => (scales.includes(i) ? 1 : 0))
+
+/**
+ * The vectors of all layers, [B, all, width], as one product: weights are put together and ones added to the biases when the graph is
+ * loaded, where it took several passes over the vectors of all levels at every run.
+ */
+function allVectors(g: Graph, { config, weights }: FluxParts, layers: readonly Modulation[], active: Value): Value {
+  const held = (kind: string): Value[] => layers.map(({ name }) => g.weight(at({ config, weights }, `${name}.${kind}`)))
+  const [all, { width }] = [modulationCount(config), config]
+  const biases = g.op('Reshape', [g.op('Concat', held('bias'), { axis: 0 }), g.ints([all, width])])
+  const ones = g.constant(layers.flatMap(onesOf), [all, 1])
+  const bias = g.op('Reshape', [g.op('Add', [biases, ones]), g.ints([-1])])
+  const product = g.op('Gemm', [active, g.op('Concat', held('weight'), { axis: 0 }), bias], { transB: 1 })
+  return g.op('Reshape', [product, g.ints([-1, all, width])])
 }
 
 /** The input that graphs get their modulation from: 'mods', made beforehand, or 'temb', the time embedding, by layers of their own. */
@@ -101,7 +121,7 @@ export function levelGraph(parts: FluxParts, source: ModulationSource): Model {
   if (source === 'temb') return g.build()
   const active = silu(g, temb)
   const blocks = Array.from({ length: depthOf(config) }, (_, i) => modulationsOf(config, i)).flat()
-  const all = [...blocks, ...HEAD].map((one) => modulationVectors(g, parts, one, active))
-  g.output('mods', g.op('Concat', all, { axis: 1 }), ['B', modulationCount(config), config.width])
+  const all = allVectors(g, parts, [...blocks, ...HEAD], active)
+  g.output('mods', all, ['B', modulationCount(config), config.width])
   return g.build()
 }

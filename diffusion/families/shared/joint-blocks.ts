@@ -1,8 +1,8 @@
 /** Double-stream and single-stream blocks of image and text, as the descendants of SD3 and FLUX have them, as pieces of graph. */
 import { moduleKey } from '../../caching/contract.ts'
 import type { Graph, Value } from '../../onnx/graph.ts'
-import { attention, linear, plainLayerNorm, sliceColumns } from '../../onnx/ops.ts'
-import { apply, at, gated, normedHeads, type NamedWeights } from './layers.ts'
+import { attention, flatRows, linear, plainLayerNorm, rowsAs, rowsBack, sliceColumns } from '../../onnx/ops.ts'
+import { apply, at, gated, normedLayer, type NamedWeights } from './layers.ts'
 import { refreshed, type Projection, type Route, type Watch } from './sites.ts'
 
 /** Both streams between two blocks. */
@@ -69,9 +69,9 @@ export const twoOf = (g: Graph, m: readonly Value[]): readonly [Modulators, Modu
 function projected(b: JointBuilder, attn: string, names: readonly string[], norms: readonly string[], x: Value) {
   const { g, weights, heads, epsilon } = b
   return names.map((name, i) => {
-    const value = apply(g, weights, `${attn}.${name}`, x)
     const norm = norms[i] && weights.get(`${attn}.${norms[i]}.weight`)
-    return norm ? normedHeads(g, value, norm, heads, epsilon) : value
+    const layer = `${attn}.${name}`
+    return norm ? normedLayer(g, weights, layer, x, norm, heads, epsilon) : apply(g, weights, layer, x)
   })
 }
 
@@ -81,7 +81,7 @@ function turnedAttention(b: JointBuilder, [q, k, v]: readonly Value[], watch?: W
   const turn = (x: Value): Value => g.op('RotaryEmbedding', [x, cos, sin], { interleaved: 1, num_heads: heads })
   const [queries, keys] = [turn(q!), turn(k!)]
   watch?.(queries, keys)
-  return attention(g, queries, keys, v!, { heads })
+  return rowsAs(g, v!, attention(g, queries, keys, v!, { heads }))
 }
 
 /** Image and text look at each other, each by its own projections: [image, text]. */
@@ -96,7 +96,7 @@ function jointAttention(b: JointBuilder, attn: string, image: Value, text: Value
 }
 
 const normedBy = ({ g, width, epsilon }: JointBuilder, x: Value, [shift, scale]: Modulators): Value =>
-  g.op('Add', [g.op('Mul', [plainLayerNorm(g, x, width, epsilon), scale]), shift])
+  rowsAs(g, x, g.op('Add', [g.op('Mul', [plainLayerNorm(g, x, width, epsilon), scale]), shift]))
 
 /** The attention's weights are those of `name`.attn. */
 export function doubleBlock(
@@ -148,15 +148,16 @@ export function singleBlock(
   const normed = (): Value => g.once(`normed ${name}`, () => normedBy(b, x, by))
   const seen = (watch?: Watch): Value =>
     turnedAttention(b, projected(b, `${name}.attn`, ['to_q', 'to_k', 'to_v'], ['norm_q', 'norm_k'], normed()), watch)
-  const activated = (value: Value): Value => activate(apply(g, weights, `${name}.proj_mlp`, value))
+  const activated = (value: Value, rank: 2 | 3): Value => activate(apply(g, weights, `${name}.proj_mlp`, value, rank))
   if (projection === 'together') {
-    const both = g.op('Concat', [seen(), activated(normed())], { axis: 2 })
+    const both = g.op('Concat', [seen(), activated(normed(), 3)], { axis: 2 })
     return gated(g, x, gate, apply(g, weights, `${name}.proj_out`, both))
   }
   const [out, bias] = [at(weights, `${name}.proj_out.weight`), weights.get(`${name}.proj_out.bias`) ?? null]
   const project = (value: Value): Value => {
     const weight = sliceColumns(g, out, width, out.shape[1] ?? 0)
-    return linear(g, activated(value), { weight, bias }, 3)
+    const made = linear(g, activated(flatRows(g, value, width), 2), { weight, bias }, 2)
+    return rowsBack(g, made, value, [width])
   }
   const [attended] = route({
     key: moduleKey('attn', index),

@@ -1,6 +1,17 @@
 /** Layers that the transformer families have in common, by the names of their weights, as pieces of graph. */
 import type { Graph, Value } from '../../onnx/graph.ts'
-import { conv2d, linear, plainLayerNorm, rmsNorm, silu, split, type Linear } from '../../onnx/ops.ts'
+import {
+  conv2d,
+  flatRows,
+  linear,
+  plainLayerNorm,
+  rmsNorm,
+  rowsAs,
+  rowsBack,
+  silu,
+  split,
+  type Linear,
+} from '../../onnx/ops.ts'
 import type { StoredTensor } from '../../onnx/weights.ts'
 
 /** Where a family's builders find their weights: by the names that its layouts are brought to. */
@@ -42,15 +53,44 @@ export function modulated(g: Graph, x: Value, width: number, { shift, scale }: M
 export const pieces = (g: Graph, row: Value, count: number, width: number): readonly Value[] =>
   split(g, g.op('Unsqueeze', [row, g.ints([1])]), new Array<number>(count).fill(width))
 
+/** The layer `second` of what `activate` makes of the layer `first`, row by row: in between nothing has to know which row is whose. */
+export function feedForward(
+  g: Graph,
+  weights: NamedWeights,
+  [first, second]: readonly [string, string],
+  activate: (x: Value) => Value,
+  x: Value,
+): Value {
+  const rows = flatRows(g, x, at(weights, `${first}.weight`).shape[1] ?? 0)
+  const made = apply(g, weights, second, activate(apply(g, weights, first, rows, 2)), 2)
+  return rowsBack(g, made, x, [at(weights, `${second}.weight`).shape[0] ?? 0])
+}
+
 /** x + gate * change. */
 export const gated = (g: Graph, x: Value, gate: Value, change: Value): Value =>
-  g.op('Add', [x, g.op('Mul', [gate, change])])
+  rowsAs(g, x, g.op('Add', [x, g.op('Mul', [gate, change])]))
+
+/** Root-mean-square norm of each head of [B, T, heads, headSize], joined again: [B, T, heads * headSize]. */
+function normedByHead(g: Graph, byHead: Value, weight: StoredTensor, heads: number, epsilon: number): Value {
+  return g.op('Reshape', [rmsNorm(g, byHead, weight, epsilon), g.ints([0, 0, heads * (weight.shape[0] ?? 0)])])
+}
 
 /** Root-mean-square norm of each head of [B, T, heads * headSize]. */
-export function normedHeads(g: Graph, x: Value, weight: StoredTensor, heads: number, epsilon: number): Value {
-  const headSize = weight.shape[0] ?? 0
-  const byHead = g.op('Reshape', [x, g.ints([0, 0, heads, headSize])])
-  return g.op('Reshape', [rmsNorm(g, byHead, weight, epsilon), g.ints([0, 0, heads * headSize])])
+export const normedHeads = (g: Graph, x: Value, weight: StoredTensor, heads: number, epsilon: number): Value =>
+  normedByHead(g, g.op('Reshape', [x, g.ints([0, 0, heads, weight.shape[0] ?? 0])]), weight, heads, epsilon)
+
+/** The linear layer `name` with a norm of its heads, which it gives apart already. */
+export function normedLayer(
+  g: Graph,
+  weights: NamedWeights,
+  name: string,
+  x: Value,
+  norm: StoredTensor,
+  heads: number,
+  epsilon: number,
+): Value {
+  const byHead = linear(g, x, layer(weights, name), 3, [heads, norm.shape[0] ?? 0])
+  return normedByHead(g, byHead, norm, heads, epsilon)
 }
 
 /** latent [B, C, H, W] -> cells [B, width, h, w], one for each patch. */
