@@ -3,6 +3,15 @@ import type { Weights } from '../onnx/weights.ts'
 import type { Family, Fit, Json } from './family.ts'
 import { loadFamilies } from './registry.ts'
 
+/** Files of other kinds, by keys that only they have: for those who put one into the wrong folder. */
+const OTHER_KINDS: readonly (readonly [key: RegExp, kind: string])[] = [
+  [/[._]lora_(up|down|A|B)[._]/, 'a LoRA, which belongs into loras/'],
+  [/^(first_stage_model\.)?(encoder|decoder)\.(conv_in|conv1|mid|middle)\b/, 'an autoencoder, which belongs into vae/'],
+  [
+    /^(text_model\.|transformer\.resblocks|encoder\.block\.\d+\.layer|model\.layers\.)/,
+    'a text encoder, which belongs into text_encoders/',
+  ],
+]
 const NEAREST_SHOWN = 2
 const MISFITS_SHOWN = 3
 
@@ -28,9 +37,11 @@ export async function recognise(weights: Weights, config: Json | null): Promise<
     const more = fit.misfits.length - MISFITS_SHOWN
     return `${fit.label} fits ${Math.round(100 * fit.share)} %: ${shown}${more > 0 ? `; and ${more} more` : ''}`
   })
-  const keys = [...weights.tensors.keys()].slice(0, MISFITS_SHOWN).join(', ')
+  const keys = [...weights.tensors.keys()]
+  const other = OTHER_KINDS.find(([key]) => keys.some((name) => key.test(name)))
   throw new UnknownModelError(
-    `${weights.where}: no known model family. It has ${weights.tensors.size} tensors (${keys}, ...). ` +
+    `${weights.where}: no known model family.${other ? ` It looks like ${other[1]}.` : ''} ` +
+      `It has ${keys.length} tensors (${keys.slice(0, MISFITS_SHOWN).join(', ')}, ...). ` +
       `Nearest: ${lines.join(' | ')}`,
   )
 }

@@ -52,7 +52,7 @@ export function headerLength(prefix: Uint8Array, fileSize: number, where: string
     )
   if (Number(length) + 8 > fileSize)
     throw new SafetensorsError(
-      `${where}: the header of ${length} bytes does not fit into the file of ${fileSize} bytes`,
+      `${where}: the header of ${length} bytes does not fit into the file of ${fileSize} bytes; is the download whole?`,
     )
   return Number(length)
 }

@@ -13,6 +13,7 @@ import type { FluxParts } from './layers.ts'
 import { FluxLevels } from './levels.ts'
 import type { ModulationSource } from './modulation.ts'
 import { rotaryTables, timeFeatures } from './tables.ts'
+import { textFaults } from '../shared/text-faults.ts'
 
 /** Distilled guidance when no node sets it, as ComfyUI and diffusers have it. */
 const DEFAULT_GUIDANCE = 3.5
@@ -92,9 +93,7 @@ export class FluxTransformer implements Transformer {
   #checked({ tokens, pooled }: Conditioning, latentShape: readonly number[]): { tokens: Tensor; pooled: Tensor } {
     const { textWidth, pooledWidth, patchChannels } = this.#config
     const [channels, height = 0, width = 0] = latentShape
-    const faults: string[] = []
-    if (tokens.shape.length !== 3 || tokens.shape[2] !== textWidth)
-      faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${textWidth}]`)
+    const faults = [...textFaults(tokens, textWidth)]
     if (pooled?.shape[1] !== pooledWidth)
       faults.push(`pooled text is ${pooled ? `[${pooled.shape.join(', ')}]` : 'absent'}, expected [1, ${pooledWidth}]`)
     if (channels !== patchChannels / 4 || latentShape.length !== 3)

@@ -6,6 +6,7 @@ import { PartedTransformer, pick } from '../shared/parted.ts'
 import { gridRow, unpatched } from '../shared/patches.ts'
 import { rotaryTables } from '../shared/rotary.ts'
 import { sinusoids } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import type { Flux2Config } from './config.ts'
 import { flux2Flops } from './flops.ts'
 import { blocksGraph, embedGraph, headGraph, modulatedGraph, textGraph, type Flux2Parts } from './graphs.ts'
@@ -61,8 +62,7 @@ export function flux2Transformer(parts: Flux2Parts, name: string): PartedTransfo
     readable: ['temb'],
     prompt({ tokens, extras }, latentShape) {
       const faults = [...pictureFaults(latentShape, c.channels, 1)]
-      if (tokens.shape.length !== 3 || tokens.shape[2] !== c.textWidth)
-        faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+      faults.push(...textFaults(tokens, c.textWidth))
       if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)
       const [, height = 0, width = 0] = latentShape
       const guidance = features(c, [extras['guidance'] ?? DEFAULT_GUIDANCE])

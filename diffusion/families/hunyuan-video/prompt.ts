@@ -2,6 +2,7 @@
 import { tensor, zeros, type Tensor } from '../../tensor.ts'
 import type { Conditioning, Rows } from '../contract.ts'
 import { timeFeatures } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import { volumeFaults } from '../shared/volumes.ts'
 import type { HunyuanConfig } from './config.ts'
 
@@ -20,8 +21,7 @@ export function assertFits(
   latentShape: readonly number[],
 ): void {
   const faults = [...volumeFaults(latentShape, c.channels, c.patch)]
-  if (tokens.shape.length !== 3 || tokens.shape[2] !== c.textWidth)
-    faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+  faults.push(...textFaults(tokens, c.textWidth))
   if (pooled?.shape[1] !== c.pooledWidth)
     faults.push(`pooled text is ${pooled ? `[${pooled.shape.join(', ')}]` : 'absent'}, expected [1, ${c.pooledWidth}]`)
   if (mask && (mask.data.length !== tokens.shape[1] || !mask.data.some((kept) => kept === 1)))

@@ -2,6 +2,7 @@
 import { tensor } from '../../tensor.ts'
 import { PartedTransformer, pick } from '../shared/parted.ts'
 import { timeFeatures } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import { visibleTokens } from '../shared/text-mask.ts'
 import { patchCounts, volumeFaults, volumeGrid, type VolumePatch } from '../shared/volumes.ts'
 import { ltxFlops } from './flops.ts'
@@ -48,8 +49,7 @@ export function ltxTransformer(parts: LtxParts, name: string): PartedTransformer
     prompt(conditioning, latentShape) {
       const { tokens: given } = conditioning
       const faults = [...volumeFaults(latentShape, c.channels, PATCH)]
-      if (given.shape.length !== 3 || given.shape[2] !== c.textWidth)
-        faults.push(`text tokens are [${given.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+      faults.push(...textFaults(given, c.textWidth))
       if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)
       const { tokens, places } = visibleTokens(name, conditioning)
       const [f, h, w] = patchCounts(latentShape, PATCH)

@@ -4,6 +4,7 @@ import type { Conditioning, Rows } from '../contract.ts'
 import { gridRow, gridShape, unpatched } from '../shared/patches.ts'
 import { PartedTransformer, pick } from '../shared/parted.ts'
 import { gridPositions, timeFeatures } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import type { PixArtConfig } from './config.ts'
 import { pixartFlops } from './flops.ts'
 import { blocksGraph, embedGraph, headGraph, modulatedGraph, textGraph, type PixArtParts } from './graphs.ts'
@@ -15,9 +16,7 @@ const FACTOR = 8
 
 function assertFits(name: string, c: PixArtConfig, { tokens, mask }: Conditioning, shape: readonly number[]): void {
   const [channels, height = 0, width = 0] = shape
-  const faults: string[] = []
-  if (tokens.shape.length !== 3 || tokens.shape[2] !== c.textWidth)
-    faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+  const faults = [...textFaults(tokens, c.textWidth)]
   if (mask && mask.shape[1] !== tokens.shape[1])
     faults.push(`the mask is [${mask.shape.join(', ')}], expected [1, ${tokens.shape[1]}]`)
   if (channels !== c.channels || shape.length !== 3)

@@ -6,6 +6,7 @@ import { PartedTransformer, pick } from '../shared/parted.ts'
 import { gridRow, unpatched } from '../shared/patches.ts'
 import { rotaryTables } from '../shared/rotary.ts'
 import { sinusoids, TIME_CHANNELS } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import { visibleTokens } from '../shared/text-mask.ts'
 import type { QwenConfig } from './config.ts'
 import { qwenFlops } from './flops.ts'
@@ -75,8 +76,7 @@ export function qwenTransformer(parts: QwenParts, name: string): PartedTransform
     prompt(conditioning, latentShape) {
       const { tokens: given } = conditioning
       const faults = [...pictureFaults(pictureOf(latentShape), c.channels, c.patch)]
-      if (given.shape.length !== 3 || given.shape[2] !== c.textWidth)
-        faults.push(`text tokens are [${given.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+      faults.push(...textFaults(given, c.textWidth))
       if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)
       const [h, w] = sides(latentShape)
       const { tokens, places } = visibleTokens(name, conditioning)

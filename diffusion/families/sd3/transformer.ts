@@ -4,6 +4,7 @@ import type { Conditioning, Rows } from '../contract.ts'
 import { gridRow, gridShape, unpatched } from '../shared/patches.ts'
 import { PartedTransformer, pick } from '../shared/parted.ts'
 import { timeFeatures } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import { blocksGraph, modulatedGraph, type Sd3Parts } from './blocks.ts'
 import type { Sd3Config } from './config.ts'
 import { sd3Flops } from './flops.ts'
@@ -20,9 +21,7 @@ function checked(
 ): { tokens: Tensor; pooled: Tensor } {
   const [channels, height = 0, width = 0] = latentShape
   const longest = c.positions * c.patch
-  const faults: string[] = []
-  if (tokens.shape.length !== 3 || tokens.shape[2] !== c.textWidth)
-    faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+  const faults = [...textFaults(tokens, c.textWidth)]
   if (pooled?.shape[1] !== c.pooledWidth)
     faults.push(`pooled text is ${pooled ? `[${pooled.shape.join(', ')}]` : 'absent'}, expected [1, ${c.pooledWidth}]`)
   if (channels !== c.channels || latentShape.length !== 3)

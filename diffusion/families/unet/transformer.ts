@@ -3,6 +3,7 @@ import { tensor, zeros, type Tensor } from '../../tensor.ts'
 import type { Conditioning, Rows } from '../contract.ts'
 import { PartedTransformer, pick } from '../shared/parted.ts'
 import { sinusoids } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import { besideFaults, besideRow, isJoined, joinChannels } from './beside.ts'
 import type { UnetConfig } from './config.ts'
 import { unetFlops } from './flops.ts'
@@ -14,8 +15,7 @@ import { chainOf, skipName, skipsAt } from './units.ts'
 function assertFits(name: string, c: UnetConfig, conditioning: Conditioning, shape: readonly number[]): void {
   const { tokens } = conditioning
   const faults = c.sizes ? sizeFaults(c.sizes, conditioning) : []
-  if (tokens.shape.length !== 3 || tokens.shape[2] !== c.textWidth)
-    faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+  faults.push(...textFaults(tokens, c.textWidth))
   const [channels, height = 0, width = 0] = shape
   const fits = channels === c.channels || isJoined(c, shape)
   const least = 2 ** (c.levels.length - 1)

@@ -8,6 +8,7 @@ import type { Autoencoder, LatentScaling } from '../contract.ts'
 import { WeightLookup } from '../lookup.ts'
 import type { VaeConfig } from './config.ts'
 import { decoderGraph, encoderGraph } from './graphs.ts'
+import { foreignLatents } from './latent-faults.ts'
 
 /** What the attention's tensors were called before diffusers 0.17 (the files of SD 1.5). */
 const OLD_NAMES = { to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' }
@@ -38,7 +39,7 @@ export class KlAutoencoder implements Autoencoder {
 
   async decode(latent: Tensor): Promise<Tensor> {
     if (latent.shape.length !== 4 || latent.shape[1] !== this.channels)
-      throw new Error(`${this.#name}: latents are [${latent.shape.join(', ')}], expected [B, ${this.channels}, h, w]`)
+      throw foreignLatents(this.#name, latent.shape, `[B, ${this.channels}, h, w]`)
     return (await this.#decoder.run({ latent }))['pixels']!
   }
 

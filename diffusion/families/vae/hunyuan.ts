@@ -9,6 +9,7 @@ import type { Autoencoder } from '../contract.ts'
 import { WeightLookup } from '../lookup.ts'
 import type { HunyuanVaeConfig } from './hunyuan-config.ts'
 import { hunyuanDecoderGraph, hunyuanEncoderGraph } from './hunyuan-graphs.ts'
+import { foreignLatents } from './latent-faults.ts'
 import { inStretches } from './temporal-tiles.ts'
 
 /** Frames of a stretch, and between the starts of two: as the model's own code and diffusers have it. */
@@ -95,9 +96,7 @@ export class HunyuanAutoencoder implements Autoencoder {
 
   async decode(latent: Tensor): Promise<Tensor> {
     if (latent.shape.length !== 5 || latent.shape[1] !== this.channels)
-      throw new Error(
-        `${this.#name}: latents are [${latent.shape.join(', ')}], expected [B, ${this.channels}, F, h, w]`,
-      )
+      throw foreignLatents(this.#name, latent.shape, `[B, ${this.channels}, F, h, w]`)
     return toPictures(await this.decodeRaw(scale(latent, 1 / this.#scale)))
   }
 

@@ -1,4 +1,5 @@
 /** TAESD: a small autoencoder that stands in for the models' own, for previews and quick looks. Its latents are the sampler's as they are. */
+import { foreignLatents } from './latent-faults.ts'
 import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { LazySession } from '../../onnx/lazy-session.ts'
@@ -93,7 +94,7 @@ export class Taesd implements Autoencoder {
 
   async decode(latent: Tensor): Promise<Tensor> {
     if (latent.shape.length !== 4 || latent.shape[1] !== this.channels)
-      throw new Error(`${this.#name}: latents are [${latent.shape.join(', ')}], expected [B, ${this.channels}, h, w]`)
+      throw foreignLatents(this.#name, latent.shape, `[B, ${this.channels}, h, w]`)
     if (!this.#decoder) throw new Error(`${this.#name}: it has no decoder; put its decoder's file beside it`)
     return (await this.#decoder.run({ latent }))['pixels']!
   }

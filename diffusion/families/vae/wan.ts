@@ -7,6 +7,7 @@ import { concatRows, row, sizeOf, tensor, type Tensor } from '../../tensor.ts'
 import { WeightLookup } from '../lookup.ts'
 import { noMemory } from './causal-stream.ts'
 import type { OpenedAutoencoder } from './kind.ts'
+import { foreignLatents } from './latent-faults.ts'
 import type { WanVaeConfig } from './wan-config.ts'
 import { wanDecoder, wanEncoder, type StreamModel } from './wan-graphs.ts'
 
@@ -118,9 +119,7 @@ export class WanAutoencoder implements OpenedAutoencoder {
   async decode(latent: Tensor): Promise<Tensor> {
     const [batch = 0, channels, ...cells] = latent.shape
     if (cells.length < 2 || cells.length > 3 || channels !== this.channels || sizeOf(cells) === 0)
-      throw new Error(
-        `${this.#name}: latents are [${latent.shape.join(', ')}], expected [B, ${this.channels}, F, h, w] or [B, ${this.channels}, h, w]`,
-      )
+      throw foreignLatents(this.#name, latent.shape, `[B, ${this.channels}, F, h, w] or [B, ${this.channels}, h, w]`)
     const [frames = 1, height = 0, width = 0] = cells.length === 2 ? [1, ...cells] : cells
     const decoded: Tensor[] = []
     for (let i = 0; i < batch; i++) {

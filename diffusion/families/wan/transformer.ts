@@ -4,6 +4,7 @@ import type { Conditioning, Rows } from '../contract.ts'
 import { PartedTransformer, pick } from '../shared/parted.ts'
 import { gridPlace, rotaryTables } from '../shared/rotary.ts'
 import { sinusoids } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import { patchCounts, volumeFaults, volumeGrid, wholeVolume } from '../shared/volumes.ts'
 import type { WanConfig } from './config.ts'
 import { wanFlops } from './flops.ts'
@@ -20,8 +21,7 @@ export function rotaryAxes({ headSize }: WanConfig): { readonly sizes: readonly 
 
 function assertFits(name: string, c: WanConfig, { tokens, tensors }: Conditioning, shape: readonly number[]): void {
   const faults = [...volumeFaults(shape, c.channels, c.patch)]
-  if (tokens.shape.length !== 3 || tokens.shape[2] !== c.textWidth)
-    faults.push(`text tokens are [${tokens.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+  faults.push(...textFaults(tokens, c.textWidth))
   const vision = tensors?.['clip_vision_output']
   if (c.vision && !vision)
     faults.push("this model looks at a picture: WanImageToVideo's clip_vision_output is needed for both prompts")

@@ -6,6 +6,7 @@ import { PartedTransformer, pick } from '../shared/parted.ts'
 import { gridRow, gridShape, unpatched } from '../shared/patches.ts'
 import { rotaryTables, type RotaryTables } from '../shared/rotary.ts'
 import { timeFeatures } from '../shared/sinusoids.ts'
+import { textFaults } from '../shared/text-faults.ts'
 import { visibleTokens } from '../shared/text-mask.ts'
 import type { ZImageConfig } from './config.ts'
 import { zImageFlops } from './flops.ts'
@@ -78,8 +79,7 @@ export function zImageTransformer(parts: ZImageParts, name: string): PartedTrans
     prompt(conditioning, latentShape) {
       const { tokens: given } = conditioning
       const faults = [...pictureFaults(latentShape, c.channels, c.patch)]
-      if (given.shape.length !== 3 || given.shape[2] !== c.textWidth)
-        faults.push(`text tokens are [${given.shape.join(', ')}], expected [1, L, ${c.textWidth}]`)
+      faults.push(...textFaults(given, c.textWidth))
       if (faults.length > 0) throw new Error(`${name}: ${faults.join('; ')}`)
       const { tokens, places } = visibleTokens(name, conditioning)
       const [, height = 0, width = 0] = latentShape

@@ -200,7 +200,7 @@ describe('what it refuses', () => {
     await expect(
       predictions('unet-sd15-a', [4, 8, 1], { ...sd15(), tokens: normalNoise(1n, [1, 7, 32]) }),
     ).rejects.toThrow(
-      /text tokens are \[1, 7, 32\], expected \[1, L, 24\]; the latent is \[4, 8, 1\], expected \[4, H, W\] with sides of 2/,
+      /text tokens are \[1, 7, 32\], expected \[1, L, 24\] \(load the text encoders .*\); the latent is \[4, 8, 1\], expected \[4, H, W\] with sides of 2/,
     )
   })
 
