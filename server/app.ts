@@ -101,7 +101,7 @@ function acceptSockets(server: Server, options: GuardOptions, hub: Hub, dispatch
     const status = refused?.status ?? (path === '/ws' || path === '/api/ws' ? full : 404)
     if (status !== null) return void socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\n\r\n`)
     sockets.handleUpgrade(request, socket, head, (opened) => {
-      const connection = hub.add(opened, asked.query.get('clientId'))
+      const connection = hub.add(opened, asked.query.get('clientId'), socket)
       dispatcher.greet(connection)
       const since = asked.query.get('since')
       if (since !== null) hub.number(connection, since)
@@ -123,8 +123,25 @@ const webApp = (context: Context, options: AppOptions): express.Express => {
   return app
 }
 
-/** Starts a server and resolves once it listens; the engine comes up meanwhile. */
+/** What ends the parts of a server, in the order in which they began. */
+type Ends = (() => unknown)[]
+
+async function endAll(ends: Ends): Promise<void> {
+  for (let end = ends.pop(); end; end = ends.pop()) await end()
+}
+
+/** Starts a server and resolves once it listens; the engine comes up meanwhile. Nothing is left running when it throws. */
 export async function startApp(options: AppOptions): Promise<App> {
+  const ends: Ends = []
+  try {
+    return await start(options, ends)
+  } catch (error) {
+    await endAll(ends)
+    throw error
+  }
+}
+
+async function start(options: AppOptions, ends: Ends): Promise<App> {
   const { places } = options
   const log = new Log()
   const onNotice = (message: string) => {
@@ -134,6 +151,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   await makeFolders(places.folders)
   const opened = openDatabase(places.database)
   const { database, quarantined } = opened
+  ends.push(() => opened.close())
   if (quarantined !== null)
     onNotice(`the database was damaged: it is now ${quarantined}, and a new one is in its place`)
   await Promise.all([emptyFolder(places.folders.temp), sweep(places.folders.output), sweep(places.folders.input)])
@@ -141,19 +159,16 @@ export async function startApp(options: AppOptions): Promise<App> {
   const flags = { supports_preview_metadata: true, [DELTAS]: true, assets: false, max_upload_size: options.maxUpload }
   const hub = new Hub(flags)
   const writer = new Writer(database, places.database, (error) => onNotice(`database: ${error.message}`))
+  ends.push(() => writer.close())
   const history = new History(database, writer)
   const queue = new SqliteQueue(database, writer)
   const lost = queue.recover()
   if (lost > 0) onNotice(`${lost} prompt was running when the last server ended: it runs again`)
 
   const server = createServer()
-  try {
-    await listen(server, options.port, options.host)
-  } catch (error) {
-    hub.close()
-    opened.close()
-    throw error
-  }
+  await listen(server, options.port, options.host)
+  ends.push(() => emptyFolder(places.folders.temp))
+  ends.push(() => server.close().closeAllConnections())
   const engine: Supervisor = new Supervisor({
     init: engineInit(places, { ...options, markFile: `${places.database}.running` }),
     grace: options.grace,
@@ -164,11 +179,13 @@ export async function startApp(options: AppOptions): Promise<App> {
   })
   const watchers = new Watchers()
   const dispatcher = new Dispatcher({ queue, history, hub, engine, observer: watchers, onNotice })
+  ends.push(() => dispatcher.stop(() => engine.stop()))
   const webhooks = new Webhooks({
     secret: options.webhookSecret ?? secretFrom(join(dirname(places.database), 'webhook-secret')),
     allowPrivate: options.webhookAllowPrivate ?? false,
     onNotice,
   })
+  ends.push(() => webhooks.close())
   const jobs = new Jobs({ queue, history, dispatcher, watchers })
   watchers.onEnd(({ job }) => tellWebhook(job.promptId, webhookOf(job.extraData), jobs, webhooks))
   const context: Context = {
@@ -183,25 +200,19 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
   server.on('request', webApp(context, options))
   const sockets = acceptSockets(server, options, hub, dispatcher)
+  ends.push(() => {
+    server.close()
+    hub.close()
+    sockets.close()
+  })
   dispatcher.wake()
-  const unwatch = options.dev ? watchPacks(places.nodeDirs, () => engine.renew(), onNotice) : () => undefined
+  if (options.dev) ends.push(watchPacks(places.nodeDirs, () => engine.renew(), onNotice))
 
   const { port } = server.address() as AddressInfo
   const shownHost = options.host === '0.0.0.0' || options.host === '::' ? 'localhost' : options.host
   return {
     url: `http://${shownHost.includes(':') ? `[${shownHost}]` : shownHost}:${port}`,
     enginePid: () => engine.pid,
-    async close() {
-      unwatch()
-      server.close()
-      webhooks.close()
-      hub.close()
-      sockets.close()
-      await dispatcher.stop(() => engine.stop())
-      server.closeAllConnections()
-      await emptyFolder(places.folders.temp)
-      await writer.close()
-      opened.close()
-    },
+    close: () => endAll(ends),
   }
 }

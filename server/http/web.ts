@@ -1,6 +1,8 @@
 /** What surrounds the routes: guard, security headers, the token's cookie, the built client, and answers to errors. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import { refusal, TOKEN_COOKIE, type GuardOptions } from '../guard/guard.ts'
@@ -20,8 +22,7 @@ const OWN_EDITOR = {
   connectSrc: ["'self'"],
 }
 
-/** Headers of every answer. */
-export const headers = (otherFrontEnd: boolean): RequestHandler =>
+const safeHeaders = (otherFrontEnd: boolean) =>
   helmet({
     contentSecurityPolicy: {
       useDefaults: false,
@@ -34,6 +35,20 @@ export const headers = (otherFrontEnd: boolean): RequestHandler =>
     strictTransportSecurity: false,
     crossOriginEmbedderPolicy: false,
   })
+
+/** Headers of every answer. They are the same for all, so they are worked out once: for each they would take longer than its route. */
+export function headers(otherFrontEnd: boolean): RequestHandler {
+  const request = new IncomingMessage(new Socket())
+  const first = new ServerResponse(request)
+  safeHeaders(otherFrontEnd)(request, first, (error) => {
+    if (error !== undefined) throw new Error('the security headers cannot be made', { cause: error })
+  })
+  const fixed = new Map(first.getHeaderNames().map((name) => [name, String(first.getHeader(name))]))
+  return (_request, response, next) => {
+    response.setHeaders(fixed)
+    next()
+  }
+}
 
 /** Splits the query off an undecoded URL. */
 const parts = (url: string): { path: string; query: URLSearchParams } => {

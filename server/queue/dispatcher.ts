@@ -9,6 +9,7 @@ import type { History } from '../store/history.ts'
 import { MAX_ATTEMPTS, promptOf, type Job, type QueuePort } from './port.ts'
 import { fullStates, ProgressStates, type States } from './progress.ts'
 import { JobRecord } from './record.ts'
+import { QueueStatus } from './status.ts'
 
 /** Milliseconds before a queue that could not be read or written is tried again. */
 const RETRY = 1000
@@ -40,11 +41,18 @@ export class Dispatcher {
   #since = 0
   #lastTook = Infinity
   #wanted: NodeJS.Immediate | null = null
+  readonly #status: QueueStatus
   #watch: NodeJS.Timeout | null = null
   #stopping = false
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts
+    const { hub, queue, observer } = parts
+    this.#status = new QueueStatus(
+      hub,
+      () => queue.size(),
+      () => observer.changed(),
+    )
   }
 
   /** Runs whatever is pending; called after every `put` and at the start. */
@@ -83,12 +91,12 @@ export class Dispatcher {
     const knows = (connection: Connection) => connection.supports(DELTAS)
     const { hub } = this.#parts
     const { promptId } = job
-    if (hub.hasListeners(owner)) {
+    if (hub.hasListeners(owner, knows)) {
       const nodes = fullStates(promptId, delta.data['nodes'] as States)
       hub.tell(owner, promptId, { type: 'heddle.progress', data: { prompt_id: promptId, nodes } }, knows)
     }
     this.#progress ??= new ProgressStates((states) => {
-      if (!hub.hasListeners(owner)) return
+      if (!hub.hasListeners(owner, (connection) => !knows(connection))) return
       const data = { prompt_id: promptId, nodes: fullStates(promptId, states) }
       hub.tell(owner, promptId, { type: 'progress_state', data }, (connection) => !knows(connection))
     })
@@ -105,7 +113,7 @@ export class Dispatcher {
 
   /** The first message of a socket tells its id; who comes back to a running prompt learns where it is. */
   greet(connection: Connection): void {
-    const status = { exec_info: { queue_remaining: this.#parts.queue.size() } }
+    const { data: status } = this.#status
     connection.text(stringifyExact({ type: 'status', data: { status, sid: connection.clientId } }))
     const record = this.#line[0]
     if (record?.owner !== connection.clientId || record.executing === null) return
@@ -114,9 +122,12 @@ export class Dispatcher {
   }
 
   tellStatus(): void {
-    const exec_info = { queue_remaining: this.#parts.queue.size() }
-    this.#parts.hub.broadcast('status', { status: { exec_info } })
-    this.#parts.observer.changed()
+    this.#status.changed()
+  }
+
+  /** Clients look for the status before the first and the last event of their own prompts: then it does not wait. */
+  #tellOwner(record: JobRecord | undefined): void {
+    if (record && record.owner !== null && this.#parts.hub.hasListeners(record.owner)) this.#status.tell()
   }
 
   /** The queue was paused, goes on, or has another order. */
@@ -157,14 +168,12 @@ export class Dispatcher {
   /** Hands jobs to the engine: one, or while jobs are short some more, so that it need not wait for each. */
   #fill(): void {
     try {
-      const { queue, history } = this.#parts
+      const { queue } = this.#parts
       if (this.#line.slice(1).some(({ job }) => queue.isBehind(job.promptId))) this.#parts.engine.recall()
       while (!this.#stopping && !queue.isPaused && this.#line.length < (this.#lastTook < SHORT ? AHEAD : 1)) {
         const job = queue.take()
         if (!job) return
-        // A server that died between writing the history and emptying the queue has finished this one.
-        if (history.has(job.promptId)) queue.finish(job.promptId)
-        else this.#start(job)
+        this.#start(job)
       }
     } catch (error) {
       this.#parts.onNotice(`queue: ${error instanceof Error ? error.message : String(error)}`)
@@ -196,6 +205,7 @@ export class Dispatcher {
     this.#since = performance.now()
     this.#progress = null
     this.tellStatus()
+    this.#tellOwner(this.#line[0])
     this.#watch ??= setTimeout(() => this.#look(), LONG)
   }
 
@@ -275,6 +285,7 @@ export class Dispatcher {
     this.#parts.history.add(promptId, record.entryText(outcome), record.beside)
     this.#parts.queue.finish(promptId)
     this.tellStatus()
+    this.#tellOwner(record)
     if (record.owner !== null) this.#emit(record, 'executing', { node: null })
     if (this.#leave(record) && this.#line.length > 0) this.#begin()
     this.#parts.observer.ended(record)

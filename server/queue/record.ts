@@ -51,14 +51,20 @@ export class JobRecord {
   note(event: EngineEvent): void {
     if (isPreview(event)) return
     this.times.note(event)
+    const { type, data } = event
+    const { node } = data
+    // The two that every node causes, and that nothing else is kept of.
+    if (type === 'progress_state') return
+    if (type === 'executing') {
+      if (typeof node === 'string') this.#executing = node
+      return
+    }
     this.#samplings.note(event)
-    if (KEPT_MESSAGES.test(event.type) && !isBlock(event)) this.#messages.push([event.type, event.data])
-    if (TERMINAL.test(event.type) && !isBlock(event)) this.#ended = true
-    const node = event.data['node']
-    if (event.type === 'executing' && typeof node === 'string') this.#executing = node
-    if (event.type === 'executed' && typeof node === 'string') {
-      this.#outputs[node] = event.data['output']
-      if (event.data['meta'] !== undefined) this.#meta[node] = event.data['meta']
+    if (KEPT_MESSAGES.test(type) && !isBlock(event)) this.#messages.push([type, data])
+    if (TERMINAL.test(type) && !isBlock(event)) this.#ended = true
+    if (type === 'executed' && typeof node === 'string') {
+      this.#outputs[node] = data['output']
+      if (data['meta'] !== undefined) this.#meta[node] = data['meta']
     }
   }
 

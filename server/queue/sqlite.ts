@@ -6,6 +6,7 @@ import type { Writer } from '../store/writer.ts'
 import { byTurn, DuplicateError, type Job, type JobTexts, type NewJob, type QueuePort } from './port.ts'
 
 interface Row {
+  readonly place: number
   readonly prompt_id: string
   readonly number: number
   readonly attempt: number
@@ -24,6 +25,8 @@ function toJob({ number, prompt_id: promptId, attempt, job }: Row): Job {
 
 /** A job as memory holds it. */
 interface Entry {
+  /** Its row in the file. */
+  readonly place: number
   number: number
   readonly promptId: string
   attempt: number
@@ -49,6 +52,8 @@ export class SqliteQueue implements QueuePort {
   readonly #unmarked = new Set<string>()
   /** The last number given; on disk as of the last job that was put. */
   #number: number
+  /** The last row given. */
+  #place = 0
   #paused: boolean
 
   constructor(database: Database.Database, writer: Writer) {
@@ -61,22 +66,27 @@ export class SqliteQueue implements QueuePort {
     this.#statements = {
       count: prepare(`INSERT OR REPLACE INTO counters VALUES ('number', ?)`),
       pause: prepare(`INSERT OR REPLACE INTO counters VALUES ('paused', ?)`),
-      move: prepare('UPDATE queue SET number = ? WHERE prompt_id = ?'),
-      put: prepare(`INSERT INTO queue VALUES (?, ?, 'pending', 0, ?)`),
-      get: prepare('SELECT * FROM queue WHERE prompt_id = ?'),
-      mark: prepare(`UPDATE queue SET state = ?, attempt = ? WHERE prompt_id = ?`),
-      drop: prepare('DELETE FROM queue WHERE prompt_id = ?'),
-      all: prepare('SELECT prompt_id, number, attempt FROM queue ORDER BY number, prompt_id'),
+      move: prepare('UPDATE queue SET number = ? WHERE place = ?'),
+      put: prepare(`INSERT INTO queue VALUES (?, ?, ?, 'pending', 0, ?)`),
+      get: prepare('SELECT * FROM queue WHERE place = ?'),
+      mark: prepare('UPDATE queue SET state = ?, attempt = ? WHERE place = ?'),
+      drop: prepare('DELETE FROM queue WHERE place = ?'),
+      all: prepare('SELECT place, prompt_id, number, attempt FROM queue ORDER BY number, prompt_id'),
       lost: prepare(`UPDATE queue SET state = 'pending' WHERE state = 'running'`),
+      ended: prepare('DELETE FROM queue WHERE prompt_id IN (SELECT prompt_id FROM history)'),
     }
   }
 
   /** Reads what the last server left. Jobs that were running then are pending again, their attempt counted; tells how many. */
   recover(): number {
+    // A server that died between writing the history and emptying the queue has finished these.
+    this.#statements.ended.run()
     const { changes } = this.#statements.lost.run()
     for (const row of this.#statements.all.all() as Omit<Row, 'job'>[]) {
       this.#ids.add(row.prompt_id)
-      this.#pending.push({ number: row.number, promptId: row.prompt_id, attempt: row.attempt, job: null })
+      const { place, number, prompt_id: promptId, attempt } = row
+      this.#place = Math.max(this.#place, place)
+      this.#pending.push({ place, number, promptId, attempt, job: null })
     }
     return changes
   }
@@ -90,13 +100,12 @@ export class SqliteQueue implements QueuePort {
     if (this.#ids.has(promptId)) throw new DuplicateError(`a prompt with the id ${promptId} is in the queue already`)
     const text = stored(job.texts)
     this.#ids.add(promptId)
+    const place = ++this.#place
     try {
-      await this.#writer.durable(() => {
-        this.#statements.count.run(this.#number)
-        this.#statements.put.run(promptId, job.number, text)
-      })
+      this.#writer.writeLast(this.#count)
+      await this.#writer.durable(() => this.#statements.put.run(place, promptId, job.number, text))
       const kept = text.length <= SMALL ? job : null
-      this.#insert({ number: job.number, promptId, attempt: 0, job: kept, secrets: job.secrets })
+      this.#insert({ place, number: job.number, promptId, attempt: 0, job: kept, secrets: job.secrets })
     } catch (error) {
       this.#ids.delete(promptId)
       throw error
@@ -110,7 +119,7 @@ export class SqliteQueue implements QueuePort {
     this.#running.set(entry.promptId, entry)
     this.#unmarked.add(entry.promptId)
     this.#writer.write(() => {
-      if (this.#unmarked.delete(entry.promptId)) this.#statements.mark.run('running', entry.attempt, entry.promptId)
+      if (this.#unmarked.delete(entry.promptId)) this.#statements.mark.run('running', entry.attempt, entry.place)
     })
     return this.#jobOf(entry)
   }
@@ -122,12 +131,13 @@ export class SqliteQueue implements QueuePort {
     this.#unmarked.delete(promptId)
     entry.attempt = attempts
     this.#insert(entry)
-    this.#writer.write(() => this.#statements.mark.run('pending', attempts, promptId))
+    this.#writer.write(() => this.#statements.mark.run('pending', attempts, entry.place))
   }
 
   finish(promptId: string): void {
+    const entry = this.#running.get(promptId)
     this.#running.delete(promptId)
-    this.#drop([promptId])
+    if (entry) this.#drop([entry])
   }
 
   isBehind(promptId: string): boolean {
@@ -150,15 +160,15 @@ export class SqliteQueue implements QueuePort {
 
   remove(promptIds: readonly string[]): Promise<readonly string[]> {
     const wanted = new Set(promptIds)
-    const gone = this.#pending.filter(({ promptId }) => wanted.has(promptId)).map(({ promptId }) => promptId)
+    const gone = this.#pending.filter(({ promptId }) => wanted.has(promptId))
     this.#keep(({ promptId }) => !wanted.has(promptId))
     this.#drop(gone)
     this.#writer.flush()
-    return Promise.resolve(gone)
+    return Promise.resolve(gone.map(({ promptId }) => promptId))
   }
 
   clear(): Promise<void> {
-    const gone = this.#pending.map(({ promptId }) => promptId)
+    const gone = [...this.#pending]
     this.#keep(() => false)
     this.#drop(gone)
     this.#writer.flush()
@@ -171,7 +181,7 @@ export class SqliteQueue implements QueuePort {
     this.#keep((one) => one !== entry)
     entry.number = number
     this.#insert(entry)
-    await this.#writer.durable(() => this.#statements.move.run(number, promptId))
+    await this.#writer.durable(() => this.#statements.move.run(number, entry.place))
     return true
   }
 
@@ -189,13 +199,15 @@ export class SqliteQueue implements QueuePort {
     this.#pending.splice(0, this.#pending.length, ...kept)
   }
 
-  #drop(promptIds: readonly string[]): void {
-    if (promptIds.length === 0) return
-    for (const promptId of promptIds) {
+  readonly #count = (): void => void this.#statements.count.run(this.#number)
+
+  #drop(entries: readonly Entry[]): void {
+    if (entries.length === 0) return
+    for (const { promptId } of entries) {
       this.#ids.delete(promptId)
       this.#unmarked.delete(promptId)
     }
-    this.#writer.write(() => promptIds.forEach((promptId) => this.#statements.drop.run(promptId)))
+    this.#writer.write(() => entries.forEach(({ place }) => this.#statements.drop.run(place)))
   }
 
   #insert(entry: Entry): void {
@@ -212,6 +224,6 @@ export class SqliteQueue implements QueuePort {
   #jobOf(entry: Entry): Job {
     if (entry.job) return { ...entry.job, number: entry.number, attempt: entry.attempt }
     this.#writer.flush()
-    return { ...toJob(this.#statements.get.get(entry.promptId) as Row), attempt: entry.attempt, secrets: entry.secrets }
+    return { ...toJob(this.#statements.get.get(entry.place) as Row), attempt: entry.attempt, secrets: entry.secrets }
   }
 }

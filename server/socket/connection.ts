@@ -1,4 +1,5 @@
 /** One websocket: an ordered outbox that drops pictures, never states, when its client does not keep up. */
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { z } from 'zod'
 import { MessageRate } from '../guard/flood.ts'
@@ -17,12 +18,21 @@ export class Connection {
   /** Set when the client wants its events numbered. */
   session: Session | null = null
   readonly #socket: WebSocket
+  /** What the socket writes to, if that is known: what is sent in one turn of the event loop is then written at once. */
+  readonly #stream: Duplex | null
+  #held = false
   #flags: Readonly<Record<string, unknown>> = {}
   #heard = false
   #alive = true
 
-  constructor(socket: WebSocket, clientId: string, serverFlags: Readonly<Record<string, unknown>>) {
+  constructor(
+    socket: WebSocket,
+    clientId: string,
+    serverFlags: Readonly<Record<string, unknown>>,
+    stream: Duplex | null = null,
+  ) {
     this.#socket = socket
+    this.#stream = stream
     this.clientId = clientId
     socket.on('pong', () => (this.#alive = true))
     socket.on('error', () => socket.terminate())
@@ -43,7 +53,10 @@ export class Connection {
   text(message: string): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     if (this.#socket.bufferedAmount > STUCK) this.#socket.terminate()
-    else this.#socket.send(message)
+    else {
+      this.#hold()
+      this.#socket.send(message)
+    }
   }
 
   /** Sends a picture unless the client is behind. */
@@ -67,6 +80,18 @@ export class Connection {
 
   close(): void {
     this.#socket.close(1001, 'the server is stopping')
+  }
+
+  /** Every write is a system call: those of one turn become one. */
+  #hold(): void {
+    const stream = this.#stream
+    if (!stream || this.#held) return
+    this.#held = true
+    stream.cork()
+    setImmediate(() => {
+      this.#held = false
+      stream.uncork()
+    })
   }
 
   /** Reads nothing more from a client that floods the server, tells it so, and drops it. */

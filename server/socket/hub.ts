@@ -1,5 +1,6 @@
 /** Everybody who listens: sockets by client id, and who hears which event. */
 import { randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { isPreview, type EngineEvent } from '../engine/protocol.ts'
 import { stringifyExact } from '../json.ts'
@@ -30,11 +31,14 @@ export class Hub {
     this.#heartbeat.unref()
   }
 
-  /** Takes a socket in. Several may share one id: each hears everything. Without an id the server makes one. */
-  add(socket: WebSocket, wanted: string | null): Connection {
+  /**
+   * Takes a socket in. Several may share one id: each hears everything. Without an id the server makes one. `stream` is what the
+   * socket writes to.
+   */
+  add(socket: WebSocket, wanted: string | null, stream: Duplex | null = null): Connection {
     const usable = wanted !== null && wanted !== '' && wanted.length <= MAX_CLIENT_ID
     const clientId = usable ? wanted : randomBytes(16).toString('hex')
-    const connection = new Connection(socket, clientId, this.#flags)
+    const connection = new Connection(socket, clientId, this.#flags, stream)
     const known = this.#connections.get(clientId) ?? new Set()
     this.#connections.set(clientId, known.add(connection))
     socket.on('close', () => {
@@ -70,9 +74,10 @@ export class Hub {
     for (const connection of this.#all()) connection.text(text)
   }
 
-  /** Whether anybody would hear of the progress of this owner's prompts. */
-  hasListeners(owner: string | null): boolean {
-    return owner === null ? this.#connections.size > 0 : this.#connections.has(owner)
+  /** Whether anybody, or one of those that `only` picks, would hear of the progress of this owner's prompts. */
+  hasListeners(owner: string | null, only: (connection: Connection) => boolean = () => true): boolean {
+    if (owner !== null) return [...(this.#connections.get(owner) ?? [])].some(only)
+    return this.#connections.size > 0 && this.#all().some(only)
   }
 
   /** Sends an event of a prompt to its owner, or by ComfyUI's rule when it has none; `only` picks among them. */
@@ -83,7 +88,7 @@ export class Hub {
     const sessions = owner === null || only || isPreview(event) ? [] : this.#sessionsOf(owner)
     if (listeners.length + sessions.length === 0) return
     if (!isPreview(event)) {
-      const text = stringifyExact(event)
+      const text = event.json ?? stringifyExact(event)
       for (const session of sessions) session.send(text)
       for (const connection of listeners)
         if (!connection.session || !sessions.includes(connection.session)) connection.text(text)

@@ -8,26 +8,44 @@ export class DatabaseError extends Error {
 }
 
 /** Counts changes of the schema; a file written by a newer program is left alone. */
-const VERSION = 1
+const VERSION = 2
+/** Pages that the log grows to before they are put in their places: the more, the fewer are written twice. */
+const LOG_PAGES = 4000
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS queue (
-    prompt_id TEXT PRIMARY KEY, number REAL NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'running')),
-    attempt INTEGER NOT NULL, job TEXT NOT NULL
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS queue_order ON queue (state, number, prompt_id);
+    place INTEGER PRIMARY KEY, prompt_id TEXT NOT NULL, number REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'running')), attempt INTEGER NOT NULL, job TEXT NOT NULL
+  );
   CREATE TABLE IF NOT EXISTS history (
-    place INTEGER PRIMARY KEY AUTOINCREMENT, prompt_id TEXT NOT NULL UNIQUE, entry TEXT NOT NULL
+    place INTEGER PRIMARY KEY, prompt_id TEXT NOT NULL UNIQUE, entry TEXT NOT NULL, nodes TEXT NOT NULL
   );
   CREATE TABLE IF NOT EXISTS reports (
     prompt_id TEXT PRIMARY KEY, summary TEXT NOT NULL, reports TEXT NOT NULL
   ) WITHOUT ROWID;
   CREATE TRIGGER IF NOT EXISTS reports_go_with_history AFTER DELETE ON history
     BEGIN DELETE FROM reports WHERE prompt_id = OLD.prompt_id; END;
-  CREATE TABLE IF NOT EXISTS node_times (prompt_id TEXT PRIMARY KEY, nodes TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TRIGGER IF NOT EXISTS node_times_go_with_history AFTER DELETE ON history
-    BEGIN DELETE FROM node_times WHERE prompt_id = OLD.prompt_id; END;
   CREATE TABLE IF NOT EXISTS settings (id TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS counters (id TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+`
+
+/** Brings a file of version 1, whose rows were looked up by prompt id and not by their place, up to date. */
+const FROM_1 = `
+  BEGIN;
+  CREATE TABLE IF NOT EXISTS node_times (prompt_id TEXT PRIMARY KEY, nodes TEXT NOT NULL) WITHOUT ROWID;
+  DROP TRIGGER IF EXISTS node_times_go_with_history;
+  DROP TRIGGER IF EXISTS reports_go_with_history;
+  DROP INDEX IF EXISTS queue_order;
+  ALTER TABLE queue RENAME TO queue_1;
+  ALTER TABLE history RENAME TO history_1;
+  ${SCHEMA}
+  INSERT INTO queue (prompt_id, number, state, attempt, job)
+    SELECT prompt_id, number, state, attempt, job FROM queue_1 ORDER BY number, prompt_id;
+  INSERT INTO history SELECT place, prompt_id, entry, coalesce(nodes, '{}') FROM history_1 LEFT JOIN node_times USING (prompt_id);
+  DROP TABLE queue_1;
+  DROP TABLE history_1;
+  DROP TABLE node_times;
+  PRAGMA user_version = ${VERSION};
+  COMMIT;
 `
 
 const isDamaged = (error: unknown): boolean =>
@@ -53,12 +71,17 @@ function openChecked(path: string): Database.Database {
   const database = new Database(path)
   try {
     // NORMAL loses the newest changes in a power cut, though never in a crash; what must not be lost is synced by `Writer.durable`.
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;')
+    // A replaced row goes like a deleted one, with what belongs to it.
+    database.exec(`
+      PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000; PRAGMA recursive_triggers = ON;
+      PRAGMA wal_autocheckpoint = ${LOG_PAGES};
+    `)
     const check = database.prepare('PRAGMA quick_check(1)').get() as { quick_check?: string } | undefined
     if (check?.quick_check !== 'ok') throw new Error(`malformed database: ${check?.quick_check ?? 'no answer'}`)
     const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
     if (version > VERSION)
       throw new DatabaseError(`${path} was written by a newer version of this program; it is left untouched.`)
+    if (version === 1) database.exec(FROM_1)
     database.exec(SCHEMA)
     database.exec(`PRAGMA user_version = ${VERSION}`)
     return database

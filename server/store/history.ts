@@ -1,7 +1,7 @@
 /** What became of each prompt, kept in SQLite: the entries of GET /history, and beside them node times and the reports of sampling runs. */
 import type Database from 'libsql'
 import type { NodeReport, PromptReports } from '../engine/samplings.ts'
-import { parseExact, stringifyExact } from '../json.ts'
+import { parseOwn, stringifyExact } from '../json.ts'
 import type { NodeProgress } from '../queue/node-times.ts'
 import type { Writer } from './writer.ts'
 
@@ -51,19 +51,20 @@ export class History {
   readonly #statements
   /** Entries that are not written yet, as JSON. */
   readonly #unwritten = new Map<string, string>()
+  /** Places are given in order, so those KEPT below the newest are surely beyond the limit. */
+  #place: number
   #forget: (promptIds: readonly string[] | null) => void = () => undefined
 
   constructor(database: Database.Database, writer: Writer) {
     this.#database = database
     this.#writer = writer
     const prepare = (sql: string) => database.prepare(sql)
+    this.#place = (prepare('SELECT max(place) AS place FROM history').get() as { place: number | null }).place ?? 0
     this.#statements = {
-      drop: prepare('DELETE FROM history WHERE prompt_id = ?'),
-      add: prepare('INSERT INTO history (prompt_id, entry) VALUES (?, ?)'),
+      add: prepare('INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)'),
       shorten: prepare('DELETE FROM history WHERE place <= ?'),
       report: prepare('INSERT OR REPLACE INTO reports VALUES (?, ?, ?)'),
-      times: prepare('INSERT OR REPLACE INTO node_times VALUES (?, ?)'),
-      timesOf: prepare('SELECT nodes FROM node_times WHERE prompt_id = ?'),
+      timesOf: prepare('SELECT nodes FROM history WHERE prompt_id = ?'),
       get: prepare('SELECT entry FROM history WHERE prompt_id = ?'),
       has: prepare('SELECT 1 AS found FROM history WHERE prompt_id = ?'),
     }
@@ -75,15 +76,14 @@ export class History {
     this.#unwritten.set(promptId, entry)
     this.#writer.write(() => {
       this.#unwritten.delete(promptId)
-      this.#statements.drop.run(promptId)
-      const { lastInsertRowid: place } = this.#statements.add.run(promptId, entry)
-      // Places are given in order, so those KEPT below the newest are surely beyond the limit.
-      this.#statements.shorten.run(Number(place) - KEPT)
-      if (Object.keys(nodes).length > 0) this.#statements.times.run(promptId, JSON.stringify(nodes))
+      this.#statements.add.run(++this.#place, promptId, entry, JSON.stringify(nodes))
       if (reports.reports.length + reports.warnings.length > 0)
         this.#statements.report.run(promptId, stringifyExact(reports.reports.map(summaryOf)), stringifyExact(reports))
     })
+    this.#writer.writeLast(this.#shorten)
   }
+
+  readonly #shorten = (): void => void this.#statements.shorten.run(this.#place - KEPT)
 
   /** Who remembers something of entries hears which of them change or go; null means all. */
   onForget(listener: (promptIds: readonly string[] | null) => void): void {
@@ -99,7 +99,7 @@ export class History {
 
   get(promptId: string): HistoryEntry | null {
     const text = this.getJson(promptId)
-    return text === null ? null : (parseExact(text) as HistoryEntry)
+    return text === null ? null : (parseOwn(text) as HistoryEntry)
   }
 
   /** An entry as JSON. */

@@ -23,6 +23,8 @@ export class Writer {
   readonly #log: string
   readonly #onFailure: (error: Error) => void
   #changes: (() => void)[] = []
+  /** Changes that follow the others of their transaction. */
+  readonly #last = new Set<() => void>()
   #waiting: Waiter[] = []
   #timer: NodeJS.Timeout | null = null
   #immediate: NodeJS.Immediate | null = null
@@ -45,6 +47,12 @@ export class Writer {
     this.#timer ??= setTimeout(() => this.#flushQuietly(), SOON)
   }
 
+  /** Has `change` run at the end of the next transaction, once however often that is asked for until then. */
+  writeLast(change: () => void): void {
+    this.#last.add(change)
+    this.#timer ??= setTimeout(() => this.#flushQuietly(), SOON)
+  }
+
   /** Runs `change` and resolves once it is on the disk itself. Throws what it throws, and then nothing of it is kept. */
   durable(change: () => void): Promise<void> {
     const done = new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }))
@@ -57,9 +65,10 @@ export class Writer {
   flush(): void {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
-    if (this.#changes.length === 0) return
-    const changes = this.#changes
+    const changes = [...this.#changes, ...this.#last]
+    if (changes.length === 0) return
     this.#changes = []
+    this.#last.clear()
     this.#transaction(changes)
   }
 
