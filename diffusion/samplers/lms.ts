@@ -1,7 +1,5 @@
 /** Linear multistep (Adams-Bashforth in sigma) of fourth order, as in k-diffusion. One evaluation a step. */
-import type { Sampler } from '../sampling-types.ts'
-import { axpy, scale, sub, type Tensor } from '../tensor.ts'
-import { onePerStep } from './shared/evaluations.ts'
+import { adamsBashforth } from './shared/adams-bashforth.ts'
 
 const ORDER = 4
 
@@ -16,24 +14,4 @@ function weight(places: readonly number[], j: number, from: number, to: number):
   return half * (basis(middle - half * NODE) + basis(middle + half * NODE))
 }
 
-export default {
-  name: 'lms',
-  evaluations: onePerStep,
-  async sample(denoise, latent, sigmas, onStep) {
-    let x = latent
-    /** Newest first. */
-    let slopes: readonly Tensor[] = []
-    for (let i = 0; i + 1 < sigmas.length; i++) {
-      const [sigma, next] = [sigmas[i]!, sigmas[i + 1]!]
-      const denoised = await denoise(x, sigma)
-      slopes = [scale(sub(x, denoised), 1 / sigma), ...slopes].slice(0, ORDER)
-      const places = slopes.map((_, j) => sigmas[i - j]!)
-      x =
-        next === 0
-          ? denoised
-          : slopes.reduce((state, slope, j) => axpy(state, weight(places, j, sigma, next), slope), x)
-      onStep(i + 1, denoised)
-    }
-    return x
-  },
-} satisfies Sampler
+export default adamsBashforth('lms', ORDER, (places, next) => places.map((_, j) => weight(places, j, places[0]!, next)))
