@@ -246,7 +246,10 @@ export function file(folder: string, o: Help & { readonly upload?: boolean } = {
     options: (lists) => ({ options: lists(folder), ...(o.upload ? { image_upload: true } : {}), ...tooltip(o.help) }),
     parse(value, lists) {
       const names = lists(folder)
-      return typeof value === 'string' && names.includes(value) ? good(value) : notInList(value, names)
+      if (typeof value === 'string' && names.includes(value)) return good(value)
+      if (names.length > 0) return notInList(value, names)
+      const details = `received ${shown(value)}, but ${folder}/ has no files yet: put one there and choose it`
+      return bad('value_not_in_list', 'Value not in list', details)
     },
   }
 }

@@ -65,6 +65,10 @@ describe('others', () => {
     expect(file('input').options(lists)).toMatchObject({ options: ['a.png', 'b.png'] })
     expect(file('input').parse('b.png', lists)).toEqual({ ok: true, value: 'b.png' })
     expect(fault(file('input').parse('../b.png', lists))).toBe('value_not_in_list')
+    const none = file('vae').parse('b.safetensors', () => [])
+    expect(none).toMatchObject({
+      fault: { type: 'value_not_in_list', details: expect.stringContaining('vae/ has no files') },
+    })
   })
   it('text takes numbers as text and refuses objects', () => {
     expect(text().parse(5, lists)).toEqual({ ok: true, value: '5' })
