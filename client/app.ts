@@ -262,13 +262,7 @@ export class App extends EventTarget {
     this.faults = []
     this.progress = null
     this.shelf.opened(name, stored)
-    const missing = [
-      ...new Set(
-        this.editor.nodes
-          .filter((node) => !node.nodeType && node.original?.known !== true)
-          .map((node) => node.type ?? ''),
-      ),
-    ]
+    const missing = [...new Set(this.editor.nodes.filter((node) => node.isMissing).map((node) => node.type ?? ''))]
     if (missing.length > 0) this.note('error', `This server lacks: ${missing.join(', ')}. The nodes keep their data.`)
     this.update()
   }

@@ -71,6 +71,18 @@ export function layoutNode(type: NodeType, size: readonly [number, number], extr
   return { rows, weave: threads, media, needed }
 }
 
+/** Lays out a node without a class of its own, a subgraph or group: below its sockets what a run shows, then a line of words. */
+export function layoutNested(sockets: number, size: readonly [number, number], extras: Extras): NodeLayout {
+  const width = size[0] - MEASURE.left - MEASURE.right
+  const top = sockets * MEASURE.slotHeight + 8
+  const weave = extras.threads > 0 ? weaveHeight(extras.threads) + 10 : 0
+  const needed = top + weave + (extras.media ? MEASURE.mediaHeight : 0) + MEASURE.rowHeight + 12
+  const threads = weave > 0 ? { x: MEASURE.left, y: top + 4, width, height: weave - 10 } : null
+  const y = top + weave
+  const height = Math.max(40, size[1] - y - MEASURE.rowHeight - 12)
+  return { rows: [], weave: threads, media: extras.media ? { x: 8, y, width: size[0] - 16, height } : null, needed }
+}
+
 /** A longer title does not widen its node: it is cut. */
 const TITLE_ROOM = 300
 

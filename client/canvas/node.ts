@@ -4,10 +4,10 @@ import type { NodeType } from '../model/node-types.ts'
 import { socketsOf, type SoundNode } from '../model/reconcile.ts'
 import { defaults, readValues, type Values } from '../model/values.ts'
 import { threads } from '../model/weave.ts'
-import { contains, layoutNode, leastSize, type Extras, type FieldRow, type NodeLayout } from './layout.ts'
+import { contains, layoutNested, layoutNode, leastSize, type Extras, type FieldRow, type NodeLayout } from './layout.ts'
 import { LGraphNode, type CanvasPointerEvent, type Point } from './library.ts'
 import { paintFields } from './paint-fields.ts'
-import { paintFrame, paintMissing, paintRun } from './paint-run.ts'
+import { paintFrame, paintPlaceholder, paintRun } from './paint-run.ts'
 import type { Pictures } from './pictures.ts'
 import { MEASURE, THEME, typeColor } from './theme.ts'
 
@@ -88,11 +88,7 @@ export class GraphNode extends LGraphNode {
   }
 
   override computeSize(): Point {
-    if (!this.nodeType)
-      return [
-        Math.max(180, Math.min(300, this.title.length * 7 + 60)),
-        44 + Math.max(this.inputs.length, this.outputs.length) * MEASURE.slotHeight,
-      ]
+    if (!this.nodeType) return [Math.max(190, Math.min(300, this.title.length * 7 + 60)), this.layout.needed]
     if (this.isReroute) return [70, 26]
     return leastSize(this.nodeType, this.title, this.extras)
   }
@@ -105,6 +101,11 @@ export class GraphNode extends LGraphNode {
   override getTitle(): string {
     const room = Math.max(8, Math.floor((this.size[0] - 84) / 7.4))
     return this.title.length > room ? `${this.title.slice(0, room - 1)}…` : this.title
+  }
+
+  /** The server has no such class, and the workflow no subgraph or group of that name. */
+  get isMissing(): boolean {
+    return !this.nodeType && this.original?.known !== true
   }
 
   /** A class without fields and with one wildcard each way is drawn as a bend in a wire. */
@@ -135,7 +136,7 @@ export class GraphNode extends LGraphNode {
     const size: [number, number] = [this.size[0], this.size[1]]
     return this.nodeType
       ? layoutNode(this.nodeType, size, this.extras)
-      : { rows: [], weave: null, media: null, needed: 0 }
+      : layoutNested(Math.max(this.inputs.length, this.outputs.length), size, this.extras)
   }
 
   /** Puts the sockets of fields beside their fields. */
@@ -155,15 +156,12 @@ export class GraphNode extends LGraphNode {
 
   private paint(ctx: CanvasRenderingContext2D): void {
     if (this.flags.collapsed) return
-    if (!this.nodeType) {
-      paintMissing(ctx, this)
-      return
-    }
     if (this.size[1] < this.layout.needed) this.grow()
     const layout = this.layout
     ctx.save()
     if (this.mode === MUTED || this.mode === BYPASSED) ctx.globalAlpha = 0.4
-    paintFields(ctx, this, layout.rows)
+    if (this.nodeType) paintFields(ctx, this, layout.rows)
+    else paintPlaceholder(ctx, this)
     paintRun(ctx, this, layout)
     ctx.restore()
   }

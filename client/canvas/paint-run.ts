@@ -10,7 +10,7 @@ import { FONT, MEASURE, THEME } from './theme.ts'
 /** Outline of a node that runs or failed; drawn behind its contents. */
 export function paintFrame(ctx: CanvasRenderingContext2D, node: GraphNode, run: NodeRun): void {
   const color =
-    run.faults.length > 0 || !node.nodeType
+    run.faults.length > 0 || node.isMissing
       ? THEME.error
       : run.running
         ? THEME.running
@@ -153,15 +153,10 @@ export function paintRun(ctx: CanvasRenderingContext2D, node: GraphNode, layout:
   paintMessages(ctx, node, run)
 }
 
-/** The body of a node whose class this server does not have. */
-export function paintMissing(ctx: CanvasRenderingContext2D, node: GraphNode): void {
+/** The line in a node that has no fields here: a subgraph or group, or a class that this server does not have. */
+export function paintPlaceholder(ctx: CanvasRenderingContext2D, node: GraphNode): void {
   ctx.font = FONT.small
-  ctx.fillStyle = '#f0aaa5'
-  const nested = node.original?.known === true
-  ctx.fillText(
-    clip(ctx, nested ? 'Subgraph (runs, not editable here)' : 'This server has no such node', node.size[0] - 20),
-    10,
-    node.size[1] - 10,
-  )
-  paintMessages(ctx, node, node.run)
+  ctx.fillStyle = node.isMissing ? '#f0aaa5' : THEME.dim
+  const words = node.isMissing ? 'This server has no such node' : 'Runs, but is not edited here'
+  ctx.fillText(clip(ctx, words, node.size[0] - 20), 10, node.size[1] - 10)
 }

@@ -6,7 +6,7 @@ import { Panel } from './panel.ts'
 
 function state(node: GraphNode): string {
   const { run } = node
-  if (!node.nodeType && node.original?.known !== true) return 'missing'
+  if (node.isMissing) return 'missing'
   if (run.faults.length > 0) return 'failed'
   if (run.running) return 'running'
   return run.images.length > 0 ? 'has pictures' : run.cached ? 'kept' : 'idle'
