@@ -82,7 +82,6 @@ export async function serve(options: ServeOptions): Promise<void> {
   }).catch((error: unknown) => {
     throw explained(error, host, options.port)
   })
-  process.stdout.write(`${app.url}\n`)
   let stopping = false
   const stop = () => {
     // A second signal does not wait.
@@ -93,4 +92,6 @@ export async function serve(options: ServeOptions): Promise<void> {
     void app.close().then(() => process.exit(0))
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
+  // Whoever waits for the address may ask for the end as soon as it is there.
+  process.stdout.write(`${app.url}\n`)
 }

@@ -24,10 +24,17 @@ const MAX_OPEN = 200
 export const signature = (secret: string, seconds: number, body: string): string =>
   `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`
 
-/** The key in the file at `path`; made when there is none. */
+/** The key in the file at `path`; made when there is none. Throws when it can be neither read nor made. */
 export function secretFrom(path: string): string {
-  if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 })
-  return readFileSync(path, 'utf8').trim()
+  try {
+    if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 })
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Error(`The key of webhooks cannot be read: ${why}; give another one with --webhook-secret.`, {
+      cause: error,
+    })
+  }
 }
 
 /** The URL that a job's submitter gave, if any. */

@@ -1,5 +1,5 @@
 /** What goes wrong around the engine and the server: crashes, hangs, kill -9, a second server, a damaged database. */
-import { readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -134,6 +134,19 @@ describe('the server', () => {
     expect((await get(server.url, '/prompt')).status).toBe(200)
     await server.stop()
     await Promise.all([removeData(data), removeData(other)])
+  })
+
+  it('that fails after it has opened its database and its port says why and is gone', async () => {
+    const data = await freshData()
+    await mkdir(join(data, 'webhook-secret'))
+    const { code, stderr, stdout } = await heddle(['serve', '--port', '0', '--data', data])
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toMatch(/^heddle: The key of webhooks cannot be read: .*webhook-secret/m)
+    await rm(join(data, 'webhook-secret'), { recursive: true })
+    // What it had opened is free again.
+    const server = await serve(data)
+    expect(await server.stop()).toBe(0)
+    await removeData(data)
   })
 
   it('moves a damaged database aside and starts with a new one', async () => {
