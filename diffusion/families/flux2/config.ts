@@ -4,7 +4,7 @@ import type { Json } from '../family.ts'
 import { Fields } from '../json.ts'
 import { extentOf } from '../shared/fits.ts'
 import { countBlocks } from '../shared/locate.ts'
-import type { RotaryAxes } from '../shared/rotary.ts'
+import { readAxes, type RotaryAxes } from '../shared/rotary.ts'
 
 export interface Flux2Config {
   /** Of the latent, whose cells are the tokens. */
@@ -28,18 +28,12 @@ export interface Flux2Config {
   readonly epsilon: number
 }
 
-const AXES = 4
-
 /** From the config.json of Flux2Transformer2DModel; `where` stands in front of the error that lists all faults. */
 export function parseFlux2Config(json: Json, where: string): Flux2Config {
   const fields = new Fields(json, where)
   const [heads, headSize] = [fields.count('num_attention_heads', 48), fields.count('attention_head_dim', 128)]
   const [channels, width] = [fields.count('in_channels', 128), heads * headSize]
-  const sizes = fields.counts('axes_dims_rope', [32, 32, 32, 32])
-  fields.require(
-    sizes.length === AXES && sizes.every((size) => size % 2 === 0) && sizes.reduce((a, b) => a + b, 0) === headSize,
-    `axes_dims_rope [${sizes.join(', ')}] must be ${AXES} even numbers whose sum is attention_head_dim ${headSize}`,
-  )
+  const sizes = readAxes(fields, 'axes_dims_rope', [32, 32, 32, 32], headSize)
   fields.require(fields.count('patch_size', 1) === 1, 'patch_size must be 1')
   fields.require(
     fields.count('out_channels', channels) === channels,

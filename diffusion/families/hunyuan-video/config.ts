@@ -4,7 +4,7 @@ import type { Json } from '../family.ts'
 import { Fields } from '../json.ts'
 import { extentOf } from '../shared/fits.ts'
 import { countBlocks } from '../shared/locate.ts'
-import type { RotaryAxes } from '../shared/rotary.ts'
+import { readAxes, type RotaryAxes } from '../shared/rotary.ts'
 import type { VolumePatch } from '../shared/volumes.ts'
 
 export interface HunyuanConfig {
@@ -40,16 +40,12 @@ export function parseHunyuanConfig(json: Json, where: string): HunyuanConfig {
   const fields = new Fields(json, where)
   const [heads, headSize] = [fields.count('num_attention_heads', 24), fields.count('attention_head_dim', 128)]
   const side = fields.count('patch_size', 2)
-  const sizes = fields.counts('rope_axes_dim', [16, 56, 56])
+  const sizes = readAxes(fields, 'rope_axes_dim', [16, 56, 56], headSize)
   const condition = json['image_condition_type'] ?? null
   fields.choice('qk_norm', ['rms_norm'], 'rms_norm')
   fields.require(
     condition === null || condition === 'latent_concat',
     `image_condition_type is ${JSON.stringify(condition)}: only null and 'latent_concat' are supported`,
-  )
-  fields.require(
-    sizes.length === 3 && sizes.every((size) => size % 2 === 0) && sizes.reduce((a, b) => a + b, 0) === headSize,
-    `rope_axes_dim [${sizes.join(', ')}] must be three even numbers whose sum is attention_head_dim ${headSize}`,
   )
   const width = heads * headSize
   const config: HunyuanConfig = {

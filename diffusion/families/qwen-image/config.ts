@@ -4,7 +4,7 @@ import type { Json } from '../family.ts'
 import { Fields } from '../json.ts'
 import { extentOf } from '../shared/fits.ts'
 import { countBlocks } from '../shared/locate.ts'
-import type { RotaryAxes } from '../shared/rotary.ts'
+import { readAxes, type RotaryAxes } from '../shared/rotary.ts'
 
 export interface QwenConfig {
   /** Of the latent it takes and gives. */
@@ -32,14 +32,10 @@ export function parseQwenConfig(json: Json, where: string): QwenConfig {
   const [heads, headSize] = [fields.count('num_attention_heads', 24), fields.count('attention_head_dim', 128)]
   const [packed, patch] = [fields.count('in_channels', 64), fields.count('patch_size', 2)]
   const channels = fields.count('out_channels', 16)
-  const sizes = fields.counts('axes_dims_rope', [16, 56, 56])
+  const sizes = readAxes(fields, 'axes_dims_rope', [16, 56, 56], headSize)
   fields.require(
     packed === channels * patch ** 2,
     `in_channels is ${packed}, expected out_channels * patch_size^2 = ${channels * patch ** 2}`,
-  )
-  fields.require(
-    sizes.length === 3 && sizes.every((size) => size % 2 === 0) && sizes.reduce((a, b) => a + b, 0) === headSize,
-    `axes_dims_rope [${sizes.join(', ')}] must be three even numbers whose sum is attention_head_dim ${headSize}`,
   )
   for (const name of ['zero_cond_t', 'use_additional_t_cond', 'use_layer3d_rope'])
     fields.require(!fields.flag(name, false), `${name} is set: models that edit or make layers are not supported`)

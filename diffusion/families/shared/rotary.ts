@@ -1,6 +1,7 @@
 /** Rotary position tables (Su et al. 2021) over several axes, made on the host, and how graphs take them. */
 import type { Graph, Value } from '../../onnx/graph.ts'
 import { tensor, type Tensor } from '../../tensor.ts'
+import type { Fields } from '../json.ts'
 
 /** Cosines and sines [tokens, half a head], one for each pair of values that turns. */
 export interface RotaryTables {
@@ -13,6 +14,17 @@ export interface RotaryAxes {
   readonly sizes: readonly number[]
   /** The base of the frequencies: theta^(-2i / size). */
   readonly theta: number
+}
+
+/** The sizes of the axes by a list of a configuration, as many as in `usual`; together they are to be a whole head. */
+export function readAxes(fields: Fields, name: string, usual: readonly number[], headSize: number): readonly number[] {
+  const sizes = fields.counts(name, usual)
+  const fits = sizes.length === usual.length && sizes.every((size) => size % 2 === 0)
+  fields.require(
+    fits && sizes.reduce((a, b) => a + b, 0) === headSize,
+    `${name} [${sizes.join(', ')}] must be ${usual.length} even numbers whose sum is the size of a head, ${headSize}`,
+  )
+  return sizes
 }
 
 /** Tables of so many tokens; `position` gives a token's place on each axis. */

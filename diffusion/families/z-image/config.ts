@@ -4,7 +4,7 @@ import type { Json } from '../family.ts'
 import { Fields } from '../json.ts'
 import { extentOf } from '../shared/fits.ts'
 import { countBlocks } from '../shared/locate.ts'
-import type { RotaryAxes } from '../shared/rotary.ts'
+import { readAxes, type RotaryAxes } from '../shared/rotary.ts'
 
 export interface ZImageConfig {
   readonly channels: number
@@ -49,7 +49,7 @@ export function parseZImageConfig(json: Json, where: string): ZImageConfig {
   const [width, heads] = [fields.count('dim', 3840), fields.count('n_heads', 30)]
   const patches = fields.counts('all_patch_size', [2])
   const frames = fields.counts('all_f_patch_size', [1])
-  const sizes = fields.counts('axes_dims', [32, 48, 48])
+  const sizes = readAxes(fields, 'axes_dims', [32, 48, 48], width / heads)
   fields.require(
     patches.length === 1 && frames.length === 1 && frames[0] === 1,
     'all_patch_size and all_f_patch_size must have one value each, the second 1',
@@ -57,10 +57,6 @@ export function parseZImageConfig(json: Json, where: string): ZImageConfig {
   fields.require(fields.count('n_kv_heads', heads) === heads, 'n_kv_heads must be n_heads')
   fields.require(fields.flag('qk_norm', true), 'qk_norm must be true')
   fields.require((json['siglip_feat_dim'] ?? null) === null, 'siglip_feat_dim: models that edit are not supported')
-  fields.require(
-    sizes.length === 3 && sizes.every((size) => size % 2 === 0) && sizes.reduce((a, b) => a + b, 0) * heads === width,
-    `axes_dims [${sizes.join(', ')}] must be three even numbers whose sum is dim / n_heads`,
-  )
   const config = withSizes({
     ...{ width, heads, patch: patches[0]! },
     channels: fields.count('in_channels', 16),
