@@ -8,8 +8,8 @@ export interface StandIn {
   readonly ready: boolean
   /** Takes in a range that ran at `call`, from its input to its output. */
   learn(call: Call, input: Hidden, output: Hidden): void
-  /** The range's output for `input`, without running it. Throws when not `ready`. */
-  estimate(call: Call, input: Hidden): Hidden
+  /** The range's output for `input`, without running it, written over its image tokens where that may be. Throws when not `ready`. */
+  estimate(call: Call, input: Hidden, over: boolean): Hidden
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What a caching method uses on a skip: the last computed residual or prediction, or its Taylor forecast (TaylorSeer, arXiv 2503.06923). */
 import { add, axpy, copy, meanAbs, scale, sub, type Tensor } from '../tensor.ts'
-import type { Call, Hidden } from './contract.ts'
+import type { Call, Denoiser, Hidden } from './contract.ts'
 import { sizedDifference, type Sized } from './passes.ts'
 
 /** How a value is carried on from the computed evaluations to a skipped one. */
@@ -118,13 +118,16 @@ class StreamResidual {
   }
 
   /** Throws when not `ready`. */
-  estimate(call: Call, input: Tensor, forecast: Forecast): Tensor {
+  estimate(call: Call, input: Tensor, forecast: Forecast, over: boolean): Tensor {
     if (!this.#known) throw new Error('ResidualEstimator: expected a computed evaluation before the first estimate')
-    const estimate = forecastValue(this.#known, call, forecast, input, this.#estimate)
-    this.#estimate = estimate.data
+    const estimate = forecastValue(this.#known, call, forecast, input, over ? input.data : this.#estimate)
+    if (!over) this.#estimate = estimate.data
     return estimate
   }
 }
+
+/** Whether tokens that blocks gave are nobody else's: what stands at the cuts of a U-Net is a skip tensor too. */
+export const mayWriteOver = ({ facts: { skips = 0 } }: Pick<Denoiser, 'facts'>): boolean => skips === 0
 
 /** What a range of blocks adds to the tokens of one branch: learnt where the range ran, estimated where it does not. */
 export class ResidualEstimator {
@@ -156,10 +159,15 @@ export class ResidualEstimator {
     if (!this.#text.ready) this.#image.forget()
   }
 
-  /** The range's output for `input`, without running it; its tokens hold until the next estimate. Throws when not `ready`. */
-  estimate(call: Call, input: Hidden): Hidden {
-    const image = this.#image.estimate(call, input.image, this.#forecast)
-    const text = input.text && this.#text.ready ? this.#text.estimate(call, input.text, this.#forecast) : input.text
+  /**
+   * The range's output for `input`, without running it; its tokens hold until the next estimate. With `over` the image tokens are written
+   * over those of `input`, which blocks or embed must have given and nobody may read again: there they lie beside those of the other
+   * branches, and the next run joins them without a copy. Throws when not `ready`.
+   */
+  estimate(call: Call, input: Hidden, over = false): Hidden {
+    const image = this.#image.estimate(call, input.image, this.#forecast, over)
+    const text =
+      input.text && this.#text.ready ? this.#text.estimate(call, input.text, this.#forecast, false) : input.text
     return { ...input, image, text }
   }
 }

@@ -1,7 +1,7 @@
 /** The part that block caches share: front blocks run every time, the middle is run or estimated, back blocks run every time. */
 import type { Tensor } from '../tensor.ts'
 import type { Branch, Call, Denoiser, Facts, Hidden } from './contract.ts'
-import { ResidualEstimator, type Forecast } from './estimators.ts'
+import { mayWriteOver, ResidualEstimator, type Forecast } from './estimators.ts'
 import { residualDistance, sizedDifference, type Sized } from './passes.ts'
 
 /** How many blocks run at every evaluation, at each end of the model. */
@@ -60,7 +60,7 @@ export class FrontBlocks {
 
   /** Estimates the middle. Throws when not `ready`. */
   estimate({ call, output }: Front, denoiser: Denoiser): Promise<Tensor> {
-    return this.#finish(this.#middle.estimate(call, output), denoiser)
+    return this.#finish(this.#middle.estimate(call, output, mayWriteOver(denoiser)), denoiser)
   }
 
   async #finish(middle: Hidden, denoiser: Denoiser): Promise<Tensor> {

@@ -172,10 +172,10 @@ export class Anchors {
     this.#kept = kept
   }
 
-  /** See `estimateOutput`. */
-  estimate(x: Tensor, p: Tensor, limits: GainLimits): Estimate {
-    const estimate = estimateOutput(x, p, this.#kept, limits, this.#estimate)
-    this.#estimate = estimate.image.data
+  /** See `estimateOutput`; with `over` it is written over `p`, see `ResidualEstimator.estimate`. */
+  estimate(x: Tensor, p: Tensor, limits: GainLimits, over = false): Estimate {
+    const estimate = estimateOutput(x, p, this.#kept, limits, over ? p.data : this.#estimate)
+    if (!over) this.#estimate = estimate.image.data
     return estimate
   }
 }

@@ -11,7 +11,7 @@ import {
   type Facts,
 } from '../../diffusion/caching/contract.ts'
 import { DeepFeature, type StandIn } from '../../diffusion/caching/deep-feature.ts'
-import { REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
+import { mayWriteOver, REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, type Values } from '../spec.ts'
@@ -174,7 +174,10 @@ async function evaluate(
   const middle = middles.of(branch)
   const why = mustCompute(call, branch, rules, middle)
   const before = await denoiser.blocks(await denoiser.embed(call, branch), 0, front)
-  const after = why === null ? middle.estimate(call, before) : await denoiser.blocks(before, front, depth - back)
+  const after =
+    why === null
+      ? middle.estimate(call, before, mayWriteOver(denoiser))
+      : await denoiser.blocks(before, front, depth - back)
   if (why !== null) middle.learn(call, before, after)
   const prediction = await denoiser.head(await denoiser.blocks(after, depth - back, depth))
   if (why === null) return { prediction, trace: { decision: 'partial' } }

@@ -10,6 +10,7 @@ import {
   type Evaluated,
   type Hidden,
 } from '../../diffusion/caching/contract.ts'
+import { mayWriteOver } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
 import { renew, type Sized } from '../../diffusion/caching/passes.ts'
 import { Anchors, type GainLimits } from '../../diffusion/caching/residuals.ts'
@@ -247,7 +248,7 @@ async function answer(denoiser: Denoiser, probed: Probed, verdict: Verdict, rule
   if (!mayReuse(verdict.accumulated, rules))
     return { prediction: await compute(denoiser, probed, rules), trace: { decision: 'resumed', ...verdict } }
   state.accumulated = verdict.accumulated
-  const { image, gain } = state.anchors.estimate(input.image, probe.image, rules.gain)
+  const { image, gain } = state.anchors.estimate(input.image, probe.image, rules.gain, mayWriteOver(denoiser))
   const prediction = await denoiser.head({ ...input, image })
   return { prediction, trace: { decision: 'skipped', ...verdict, ...(gain === null ? {} : { gain }) } }
 }

@@ -11,7 +11,7 @@ import {
   type Facts,
   type Hidden,
 } from '../../diffusion/caching/contract.ts'
-import { REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
+import { mayWriteOver, REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
 import { residualDistance, type Sized } from '../../diffusion/caching/passes.ts'
 import { pooled, sideOf } from '../../diffusion/caching/thumbnails.ts'
@@ -162,8 +162,8 @@ class Stage {
     return (this.#thumbnail ? meanAbsDifference(this.#thumbnail, tokens) : distance(this.#seen, tokens)) / size
   }
 
-  reuse(call: Call, after: Hidden): Hidden {
-    return this.#rest.estimate(call, after)
+  reuse(call: Call, after: Hidden, denoiser: Denoiser): Hidden {
+    return this.#rest.estimate(call, after, mayWriteOver(denoiser))
   }
 
   async compute(call: Call, denoiser: Denoiser, after: Hidden, from: number, to: number): Promise<Hidden> {
@@ -205,12 +205,12 @@ async function walk(
   const probe1 = await denoiser.blocks(input, 0, 1)
   const drift = first.probe(input, probe1)
   const hit1 = free && first.ready && drift < rules.threshold_1
-  const between = hit1 ? first.reuse(call, probe1) : await first.compute(call, denoiser, probe1, 1, split)
+  const between = hit1 ? first.reuse(call, probe1, denoiser) : await first.compute(call, denoiser, probe1, 1, split)
   const probe2 = await denoiser.blocks(between, split, split + 1)
   const mayReuse = free && second.ready
   const hit2 = (mayReuse && hit1 && rules.chain) || (second.probe(between, probe2) < rules.threshold_2 && mayReuse)
   const output = hit2
-    ? second.reuse(call, probe2)
+    ? second.reuse(call, probe2, denoiser)
     : await second.compute(call, denoiser, probe2, split + 1, denoiser.facts.depth)
   return { output, drift, reused: [hit1, hit2] }
 }

@@ -12,7 +12,7 @@ import {
   type Facts,
   type Trace,
 } from '../../diffusion/caching/contract.ts'
-import { REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
+import { mayWriteOver, REUSE, ResidualEstimator } from '../../diffusion/caching/estimators.ts'
 import type { Sized } from '../../diffusion/caching/passes.ts'
 import { add, meanAbs, meanAbsDifference, sub, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
@@ -224,8 +224,8 @@ async function reuse(
   return eachOf(call, async (branch) => {
     const { step, block } = state.parts.of(branch)
     const input = await denoiser.embed(call, branch)
-    if (mode === 'step') return denoiser.head(step.estimate(call, input))
-    const middle = block.estimate(call, await denoiser.blocks(input, 0, from))
+    if (mode === 'step') return denoiser.head(step.estimate(call, input, mayWriteOver(denoiser)))
+    const middle = block.estimate(call, await denoiser.blocks(input, 0, from), mayWriteOver(denoiser))
     return denoiser.head(await denoiser.blocks(middle, to, denoiser.facts.depth))
   })
 }
