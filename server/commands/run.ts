@@ -1,11 +1,10 @@
 /** heddle run: one workflow, from the command line, in an engine of its own. */
-import { basename } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { engineInit, makeFolders, missingDirs, placesOf, type PlaceOptions } from '../config.ts'
 import { isPreview, type EngineEvent, type Prompt, type Verdict } from '../engine/protocol.ts'
 import { EngineDiedError, Supervisor } from '../engine/supervisor.ts'
 import { parseOwn, stringifyExact } from '../json.ts'
-import { openWorkflow, setInput } from '../workflow/open.ts'
+import { openWorkflow, readWorkflowFile, setInput } from '../workflow/open.ts'
 import { WorkflowError } from '../../formats/workflow/read.ts'
 import { Results, type RunDocument } from './results.ts'
 
@@ -35,10 +34,10 @@ function progressPrinter(classOf: (node: string) => string): (event: EngineEvent
 
 type Accepted = Extract<Verdict, { ok: true }>
 
-/** Reads, changes and checks the workflow; null when it cannot run, which `results` then explains. */
-async function prepare(file: string, options: RunOptions, engine: Supervisor, results: Results) {
+/** Converts, changes and checks what `file` held; null when it cannot run, which `results` then explains. */
+async function prepare(file: string, content: unknown, options: RunOptions, engine: Supervisor, results: Results) {
   const classes = await engine.objectInfo()
-  const { prompt: read, workflow } = await openWorkflow(file, classes)
+  const { prompt: read, workflow } = openWorkflow(file, content, classes)
   const prompt = (options.set ?? []).reduce((changed, setting) => setInput(changed, setting, classes), read)
   const checked = await engine.validate(stringifyExact({ prompt }), null)
   results.refuse(checked.nodeErrors)
@@ -74,7 +73,7 @@ async function execute(checked: Accepted, workflow: unknown, engine: Supervisor,
 function printText(document: RunDocument): void {
   for (const { node, type, input, message } of document.errors)
     process.stderr.write(
-      `${node === null ? '' : `node ${node}${input === null ? '' : `, input ${input}`}: `}${type}: ${message}\n`,
+      `${node === null ? 'heddle' : `node ${node}${input === null ? '' : `, input ${input}`}: ${type}`}: ${message}\n`,
     )
   for (const { node, method, computed_blocks, total_blocks } of document.reports)
     process.stderr.write(
@@ -93,20 +92,25 @@ export async function run(file: string, options: RunOptions): Promise<number> {
   const results = new Results(places.folders)
   let classOf: (node: string) => string = () => ''
   const print = progressPrinter((node) => classOf(node))
-  const engine = new Supervisor({
-    init: engineInit(places, { metadata: options.disableMetadata !== true, previewSize: 0 }),
-    grace: GRACE,
-    onEvents: (_id, events) =>
-      events.forEach((event) => {
-        results.note(event)
-        print(event)
-      }),
-    onNotice: (message) => process.stderr.write(`heddle: ${message}\n`),
-  })
+  const startEngine = () =>
+    new Supervisor({
+      init: engineInit(places, { metadata: options.disableMetadata !== true, previewSize: 0 }),
+      grace: GRACE,
+      onEvents: (_id, events) =>
+        events.forEach((event) => {
+          results.note(event)
+          print(event)
+        }),
+      onNotice: (message) => process.stderr.write(`heddle: ${message}\n`),
+    })
   const started = Date.now()
   let status: RunDocument['status'] = 'error'
+  let engine: Supervisor | null = null
   try {
-    const prepared = await prepare(file, options, engine, results)
+    // Before there is an engine to wait for.
+    const content = await readWorkflowFile(file)
+    engine = startEngine()
+    const prepared = await prepare(file, content, options, engine, results)
     if (prepared) {
       const prompt = parseOwn(prepared.checked.prompt) as Prompt
       classOf = (node) => prompt[node]?.class_type ?? ''
@@ -114,9 +118,9 @@ export async function run(file: string, options: RunOptions): Promise<number> {
     }
   } catch (error) {
     if (!(error instanceof WorkflowError || error instanceof EngineDiedError)) throw error
-    results.fail({ node: null, type: error.name, input: null, message: `${basename(file)}: ${error.message}` })
+    results.fail({ node: null, type: error.name, input: null, message: error.message })
   } finally {
-    await engine.stop()
+    await engine?.stop()
   }
   const document = results.document(status, (Date.now() - started) / 1000)
   if (options.json) process.stdout.write(`${stringifyExact(document)}\n`)

@@ -1,4 +1,5 @@
 /** Opens a workflow file of any kind, and changes single inputs of a prompt. */
+import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import { embeddedWorkflow, isCarrier } from '../../formats/metadata/read.ts'
 import { MetadataError } from '../../formats/metadata/texts.ts'
@@ -13,30 +14,46 @@ export interface OpenedWorkflow {
   readonly workflow: unknown
 }
 
-async function parse(path: string): Promise<unknown> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    const { code } = error as NodeJS.ErrnoException
-    throw new WorkflowError(code === 'ENOENT' ? `There is no file ${path}` : `${path} cannot be read: ${String(code)}`)
-  })
+/** JSON from a text file; what is no text is not quoted in the message, since it would reach a terminal. */
+function parseText(path: string, bytes: Buffer): unknown {
+  if (!isUtf8(bytes) || bytes.includes(0))
+    throw new WorkflowError(`${path} is neither JSON nor a picture or video of a known format`)
   try {
-    if (!isCarrier(bytes)) return parseExact(bytes.toString('utf8'))
-    const found = await embeddedWorkflow(bytes, parseExact)
-    if (found === null) throw new WorkflowError(`${path} is a picture or a video that carries no workflow`)
-    return found
+    return parseExact(bytes.toString('utf8'))
   } catch (error) {
-    if (error instanceof WorkflowError) throw error
-    if (error instanceof MetadataError) throw new WorkflowError(`${path}: ${error.message}`)
     throw new WorkflowError(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 
-/** Reads a saved workflow, an API prompt, a body as posted to /prompt, or a picture or video with one inside. Throws WorkflowError. */
-export async function openWorkflow(path: string, classes: ObjectInfo): Promise<OpenedWorkflow> {
-  const parsed = await parse(path)
+async function embedded(path: string, bytes: Buffer): Promise<unknown> {
+  const found = await embeddedWorkflow(bytes, parseExact).catch((error: unknown) => {
+    const told = error instanceof MetadataError || error instanceof SyntaxError
+    throw told ? new WorkflowError(`${path}: ${error.message}`) : error
+  })
+  if (found === null) throw new WorkflowError(`${path} is a picture or a video that carries no workflow`)
+  return found
+}
+
+/** What a file holds: JSON, or the workflow inside a picture or video. Throws WorkflowError, which names the file. */
+export async function readWorkflowFile(path: string): Promise<unknown> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException
+    throw new WorkflowError(code === 'ENOENT' ? `There is no file ${path}` : `${path} cannot be read: ${String(code)}`)
+  })
+  return isCarrier(bytes) ? embedded(path, bytes) : parseText(path, bytes)
+}
+
+/** Takes a saved workflow, an API prompt or a body as posted to /prompt, read from `path`. Throws WorkflowError, which names the file. */
+export function openWorkflow(path: string, parsed: unknown, classes: ObjectInfo): OpenedWorkflow {
   const value = isRecord(parsed) && isRecord(parsed['prompt']) && !isWorkflow(parsed) ? parsed['prompt'] : parsed
-  if (isWorkflow(value)) return { prompt: { ...toPrompt(value, classes) }, workflow: value }
-  if (!isRecord(value)) throw new WorkflowError(`${path} holds neither a workflow nor an API prompt`)
-  return { prompt: value, workflow: undefined }
+  if (!isRecord(value))
+    throw new WorkflowError(`${path} holds neither a workflow nor an API prompt: expected an object with nodes`)
+  if (!isWorkflow(value)) return { prompt: value, workflow: undefined }
+  try {
+    return { prompt: { ...toPrompt(value, classes) }, workflow: value }
+  } catch (error) {
+    throw error instanceof WorkflowError ? new WorkflowError(`${path}: ${error.message}`) : error
+  }
 }
 
 /** Text of `--set` as a value: JSON where it is JSON, else the text itself. */

@@ -8,7 +8,7 @@ import type { ObjectInfo } from '../../server/engine/protocol.ts'
 import { parseExact } from '../../server/json.ts'
 import { checkConversions } from '../../server/workflow/check.ts'
 import { toPrompt } from '../../formats/workflow/to-prompt.ts'
-import { openWorkflow, setInput } from '../../server/workflow/open.ts'
+import { openWorkflow, readWorkflowFile, setInput } from '../../server/workflow/open.ts'
 import { webm } from '../formats/containers.ts'
 import { chain, Client, entryOf, freshData, heddle, node, PACK, post, removeData, serve } from './harness.ts'
 
@@ -171,9 +171,20 @@ describe('heddle run', () => {
     expect(document.errors.map((error) => error.message).join()).toMatch(message)
   })
 
-  it('a file that is not there', async () => {
-    const { code, stdout } = await run(join(data, 'missing.json'))
-    expect([code, stdout]).toEqual([1, expect.stringContaining('There is no file')])
+  it('a file that is not there, which is told before an engine starts', async () => {
+    const missing = join(data, 'missing.json')
+    const { code, stdout } = await run(missing)
+    const { errors, seconds } = JSON.parse(stdout) as { errors: { message: string }[]; seconds: number }
+    expect([code, errors.map(({ message }) => message)]).toEqual([1, [`There is no file ${missing}`]])
+    expect(seconds).toBeLessThan(0.3)
+  })
+
+  it('a file of bytes that are no text, without sending them to the terminal', async () => {
+    const path = join(data, 'noise.png')
+    await writeFile(path, Buffer.from([0x1b, 0x5b, 0x32, 0x4a, 0, 0xff, 0xfe]))
+    const { stdout } = await run(path)
+    const { errors } = JSON.parse(stdout) as { errors: { message: string }[] }
+    expect(errors[0]?.message).toBe(`${path} is neither JSON nor a picture or video of a known format`)
   })
 
   it('writes pictures that carry their workflow, and runs those again', async () => {
@@ -200,9 +211,9 @@ it('a video is opened by the workflow that it carries, a file without one is nam
     'film.webm',
     webm({ PROMPT: '{"2":{"class_type":"A","inputs":{"seed":18446744073709551615}}}' }),
   )
-  const { prompt } = await openWorkflow(path, none)
+  const { prompt } = openWorkflow(path, await readWorkflowFile(path), none)
   expect(prompt['2']).toMatchObject({ inputs: { seed: 18446744073709551615n } })
-  const empty = openWorkflow(await file('empty.webm', webm({})), none)
+  const empty = readWorkflowFile(await file('empty.webm', webm({})))
   await expect(empty).rejects.toThrow(/empty\.webm is a picture or a video that carries no workflow/)
 })
 
