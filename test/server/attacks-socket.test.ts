@@ -48,12 +48,21 @@ const plain = (): Promise<{ socket: Socket; status: number }> =>
   })
 
 const [TEXT, PING, PONG] = [1, 9, 10]
+/** Resolves when the connection has ended; throws after a time in which neither a heartbeat nor the library would end it. */
+const dropped = (socket: Socket): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error('the connection was not ended')), 25_000)
+    socket.once('close', () => {
+      clearTimeout(late)
+      resolve()
+    })
+  })
 /** The code that a client is closed with after so many frames, which may announce more than they hold. */
 async function codeAfter(opcode: number, count: number, length?: number): Promise<number> {
   const { socket } = await plain()
   let heard = Buffer.alloc(0)
   socket.on('error', () => undefined).on('data', (part: Buffer) => (heard = Buffer.concat([heard, part])))
-  const closed = new Promise((resolve) => socket.once('close', resolve))
+  const closed = dropped(socket)
   socket.write(Buffer.concat(Array.from({ length: count }, () => frame(opcode, Buffer.from('x'), length))))
   await closed
   return heard.readUInt16BE(heard.lastIndexOf(0x88) + 2)
@@ -65,25 +74,40 @@ describe('a websocket', () => {
     expect(await codeAfter(TEXT, 300)).toBe(1008)
     for (const opcode of [PING, PONG, TEXT]) {
       const { socket } = await plain()
-      const dropped = new Promise((resolve) => socket.once('close', resolve))
+      const closed = dropped(socket)
       socket.on('error', () => undefined).resume()
       socket.write(Buffer.concat(Array.from({ length: 100_000 }, () => frame(opcode, Buffer.from('x')))))
-      await dropped
+      await closed
     }
     await quiet.run(chain(90))
     quiet.close()
   })
 
-  it('that announces 101 MB is refused before it has sent them', async () => {
+  it('that floods the server with large messages is not read on', async () => {
+    const { socket } = await plain()
+    const closed = dropped(socket)
+    socket.on('error', () => undefined).resume()
+    const message = frame(TEXT, Buffer.alloc(60 << 10))
+    let taken = 0
+    // 100 of these may come; what the system's buffers take beside them is far less than all.
+    const more = () => void socket.write(message, (error) => !error && ++taken < 2000 && more())
+    more()
+    await closed
+    expect(taken).toBeGreaterThan(99)
+    expect(taken).toBeLessThan(1000)
+  })
+
+  it('that announces 101 MB, or one byte more than is taken, is refused before it has sent them', async () => {
     expect(await codeAfter(TEXT, 1, 101 << 20)).toBe(1009)
+    expect(await codeAfter(TEXT, 1, (64 << 10) + 1)).toBe(1009)
     expect(await codeAfter(TEXT, 1, 2 ** 40)).toBe(1009)
   })
 
   it('that sends garbage is closed; messages that mean nothing are passed over', async () => {
     const { socket } = await plain()
-    const ended = new Promise((resolve) => socket.once('close', resolve))
+    const closed = dropped(socket)
     socket.on('error', () => undefined).write(Buffer.alloc(300, 0xff))
-    await ended
+    await closed
     const odd = await opened()
     for (const text of ['null', '[]', '{', '{"type":"feature_flags","data":{"__proto__":{"a":true}}}', Buffer.alloc(9)])
       odd.send(text)
