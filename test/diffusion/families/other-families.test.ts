@@ -25,13 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(base, { recursive: true }))
 
-const write = (path: string, tensors: Tensors) =>
-  writeFile(
-    path,
-    encodeSafetensors(
-      Object.fromEntries(Object.entries(tensors).map(([name, { shape, data }]) => [name, { shape, data: [...data] }])),
-    ),
-  )
+const write = (path: string, tensors: Tensors) => writeFile(path, encodeSafetensors(tensors))
 
 /** Changes a JSON file. */
 async function edit(path: string, change: Readonly<Record<string, unknown>>): Promise<void> {

@@ -23,7 +23,7 @@ export function encodeRaw(tensors: Readonly<Record<string, RawTensor>>): Uint8Ar
 
 /** float32 tensors by name. */
 export const encodeSafetensors = (
-  tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>,
+  tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: ArrayLike<number> }>>,
 ): Uint8Array =>
   encodeRaw(
     Object.fromEntries(
