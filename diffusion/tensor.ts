@@ -96,9 +96,9 @@ export function scale(a: Tensor, factor: number, into?: Float32Array): Tensor {
 }
 
 /** `a + t * (b - a)`: `a` at 0, `b` at 1, beyond both for other t. */
-export function lerp(a: Tensor, b: Tensor, t: number): Tensor {
+export function lerp(a: Tensor, b: Tensor, t: number, into?: Float32Array): Tensor {
   sameSize(a, b, 'lerp')
-  const out = new Float32Array(a.data.length)
+  const out = memory(a.data.length, into)
   const [x, y] = [a.data, b.data]
   for (let i = 0; i < out.length; i++) out[i] = x[i]! + t * (y[i]! - x[i]!)
   return { data: out, shape: a.shape }

@@ -1,5 +1,6 @@
 /** FasterCache (arXiv 2410.19355): attention outputs carried on along their last change, and the unconditional branch rebuilt from the other. */
 import { mayCome } from '../../diffusion/caching/ahead.ts'
+import { differenceOf, partsOf, type Difference } from '../../diffusion/caching/branch-difference.ts'
 import { eachBranch, inFull, PerBranch } from '../../diffusion/caching/branches.ts'
 import {
   configure,
@@ -13,7 +14,6 @@ import {
   type ModuleOutput,
 } from '../../diffusion/caching/contract.ts'
 import { forcedBecause, type Forcing } from '../../diffusion/caching/forcing.ts'
-import { lowPass } from '../../diffusion/caching/low-pass.ts'
 import {
   decisionOf,
   evaluateByPlan,
@@ -21,11 +21,11 @@ import {
   keysOf,
   needsModules,
 } from '../../diffusion/caching/module-plans.ts'
-import { axpy, isFiniteTensor, lerp, sub, type Tensor } from '../../diffusion/tensor.ts'
+import { axpy, lerp, type Tensor } from '../../diffusion/tensor.ts'
 import { defineNode } from '../define.ts'
 import { choice, float, int, type Values } from '../spec.ts'
 import { switchKnobs, windowFaults, windowKnobs } from './knobs/residual.ts'
-import { SCRIPTS, type Script, type Weight } from './tables/fastercache.ts'
+import { SCRIPTS, type Script } from './tables/fastercache.ts'
 
 const inputs = {
   preset: choice(
@@ -120,8 +120,7 @@ function custom(params: FasterCacheParams): Script {
     weight(call) {
       const length = (call.total - 1) / call.total - attention_start
       const way = length > 0 ? Math.min(1, (share(call) - attention_start) / length) : 1
-      const weight = weight_first + (weight_last - weight_first) * way
-      return { image: weight, text: weight }
+      return weight_first + (weight_last - weight_first) * way
     },
     skipsUncond: (call) => share(call) >= uncond_start && call.index % uncond_interval !== 0,
     boost: (call) => ({
@@ -156,14 +155,9 @@ const isOff = (params: FasterCacheParams): boolean =>
 interface Attention {
   older: ReadonlyMap<ModuleKey, ModuleOutput>
   newer: ReadonlyMap<ModuleKey, ModuleOutput>
+  /** Memory for what is carried on, where that is not learnt. */
+  readonly carried: Map<ModuleKey, Float32Array>
   seen: number
-}
-
-/** Parts of uncond - cond at the last evaluation that ran both, and the factors on them by now. */
-interface Difference {
-  readonly low: Tensor
-  readonly high: Tensor
-  readonly factors: { readonly low: number; readonly high: number }
 }
 
 interface State {
@@ -173,21 +167,23 @@ interface State {
   difference: Difference | null
 }
 
-/** newer + weight (newer - older): image and text by their own weights. */
-function carriedOn(older: ModuleOutput | undefined, newer: ModuleOutput, weight: Weight): ModuleOutput {
-  if (!older) return newer
-  const image = lerp(older.image, newer.image, 1 + weight.image)
-  return { image, text: newer.text && older.text && lerp(older.text, newer.text, 1 + weight.text) }
+/** newer + weight (newer - older). All attention or none is carried on, so that nobody looks at text tokens: plans are textless. */
+function reusable({ older, newer, carried }: Attention, weight: number, learnt: boolean): Map<ModuleKey, GivenModule> {
+  const given = new Map<ModuleKey, GivenModule>()
+  for (const [key, output] of newer) {
+    const before = older.get(key)
+    const into = learnt ? undefined : carried.get(key)
+    const image = before ? lerp(before.image, output.image, 1 + weight, into) : output.image
+    if (before && !learnt) carried.set(key, image.data)
+    given.set(key, { output: { image, text: null } })
+  }
+  return given
 }
 
-function reusable({ older, newer }: Attention, weight: Weight): Map<ModuleKey, GivenModule> {
-  return new Map([...newer].map(([key, output]) => [key, { output: carriedOn(older.get(key), output, weight) }]))
-}
-
-/** Outputs that are not finite are left out: their modules are computed until they give something again. */
+/** Where one output is not finite, none is kept: attention is computed until it gives something again. */
 function push(own: Attention, outputs: ReadonlyMap<ModuleKey, ModuleOutput>): void {
   own.older = own.newer
-  own.newer = new Map([...outputs].filter(([, output]) => isFiniteOutput(output)))
+  own.newer = [...outputs.values()].every(isFiniteOutput) ? outputs : new Map()
 }
 
 /** Whether an attention computed now may be one of the last two where one is carried on: at the next evaluation, or at the one after. */
@@ -208,31 +204,23 @@ async function runBranch(
   if (!own) return inFull(denoiser, call, branch)
   const { script } = state.rules
   const weight = script.weight(call)
-  const given = reuse ? reusable(own, weight) : new Map<ModuleKey, GivenModule>()
+  const given = reuse ? reusable(own, weight, script.learnsFrom === 'all') : new Map<ModuleKey, GivenModule>()
   const emit = new Set(given.size === 0 && mayServe(call, state.rules) ? keysOf('attn', 0, denoiser.facts.depth) : [])
-  const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { given, emit })
+  const { prediction, outputs } = await evaluateByPlan(call, branch, denoiser, { given, emit, textless: true })
   if (given.size === 0) push(own, outputs)
   else if (script.learnsFrom === 'all') push(own, new Map([...given].map(([key, { output }]) => [key, output])))
   own.seen = call.index
-  const gain = given.size === 0 ? {} : { gain: weight.image }
+  const gain = given.size === 0 ? {} : { gain: weight }
   return { prediction, trace: { decision: decisionOf(given, denoiser.facts), ...gain } }
-}
-
-/** Parts of the difference of two predictions; null when they are not finite. */
-function differenceOf(uncond: Tensor, cond: Tensor, share: number): Difference | null {
-  const whole = sub(uncond, cond)
-  if (!isFiniteTensor(whole)) return null
-  const side = Math.min(...whole.shape.slice(-2))
-  const low = lowPass(whole, Math.floor(side * share))
-  return { low, high: sub(whole, low), factors: { low: 1, high: 1 } }
 }
 
 /** cond + a low + b high: the exact real form of adding the boosted spectra. */
 function rebuilt(call: Call, cond: Tensor, difference: Difference, script: Script) {
   const [{ low, high }, { factors }] = [script.boost(call), difference]
   const now = script.compounds ? { low: factors.low * low, high: factors.high * high } : { low, high }
-  const prediction = axpy(axpy(cond, now.low, difference.low), now.high, difference.high)
-  return { prediction, difference: { ...difference, factors: now } }
+  const parts = partsOf(difference, script.radius)
+  const prediction = axpy(axpy(cond, now.low, parts.low), now.high, parts.high)
+  return { prediction, difference: { ...difference, parts, factors: now } }
 }
 
 /** Branches that are run: the conditional one alone where the other can be rebuilt from it. */
@@ -259,7 +247,7 @@ async function evaluate(call: Call, denoiser: Denoiser, state: State): Promise<R
   }
   const answers = new Map(await Promise.all(ran.map(run)))
   const [cond, uncond] = [answers.get('cond')?.prediction, answers.get('uncond')?.prediction]
-  if (cond && uncond) state.difference = differenceOf(uncond, cond, script.radius)
+  if (cond && uncond) state.difference = differenceOf(uncond, cond)
   if (cond && state.difference && ran.length < call.branches.length) {
     const { prediction, difference } = rebuilt(call, cond, state.difference, script)
     state.difference = difference
@@ -281,7 +269,7 @@ export const fasterCache: CacheMethod<FasterCacheParams, State> = {
   start: (params) => ({
     rules: rulesOf(params),
     attention: mayReuseAttention(params)
-      ? new PerBranch(() => ({ older: new Map(), newer: new Map(), seen: -1 }))
+      ? new PerBranch(() => ({ older: new Map(), newer: new Map(), carried: new Map(), seen: -1 }))
       : null,
     difference: null,
   }),

@@ -1,16 +1,14 @@
 /** FasterCache's schedules: the paper's text, the authors' scripts and diffusers' hook, each in its own step numbers. */
 import type { Call } from '../../../diffusion/caching/contract.ts'
 
-/** How far a reused attention goes on along its last change; a model with a text stream may treat it apart. */
-export interface Weight {
-  readonly image: number
-  readonly text: number
-}
-
 /** When what is reused, and how. */
 export interface Script {
   readonly reusesAttention: (call: Call) => boolean
-  readonly weight: (call: Call) => Weight
+  /**
+   * How far a reused attention goes on along its last change. Of the image tokens: where all attention is reused nobody looks at text
+   * tokens, so that a weight of theirs (Mochi's script has one, 0) changes nothing.
+   */
+  readonly weight: (call: Call) => number
   /** The last two outputs are those computed, or also those estimated between (diffusers). */
   readonly learnsFrom: 'computed' | 'all'
   /** False where attention is reused only while the unconditional branch is not run (diffusers). */
@@ -25,7 +23,7 @@ export interface Script {
   readonly forceLast: boolean
 }
 
-const both = (weight: number) => (): Weight => ({ image: weight, text: weight })
+const always = (weight: number) => (): number => weight
 
 /** What the released scripts have in common. */
 const released = {
@@ -52,10 +50,7 @@ const boosts =
 const openSora: Script = {
   ...released,
   reusesAttention: placed(30, (at, k) => at > 7 && k % 2 === 0),
-  weight({ index, total }) {
-    const weight = (0.9 * (((index + 1) * 30) / total - 7)) / 20
-    return { image: weight, text: weight }
-  },
+  weight: ({ index, total }) => (0.9 * (((index + 1) * 30) / total - 7)) / 20,
   skipsUncond: placed(30, (at, k) => at > 11 && k % 5 !== 0),
   boost: boosts(30, (at) => [at <= 25 ? 1.15 : 1, at >= 20 ? 1.15 : 1]),
 }
@@ -63,7 +58,7 @@ const openSora: Script = {
 const openSoraPlan: Script = {
   ...released,
   reusesAttention: placed(150, (at, k) => at >= 45 && k % 3 !== 0),
-  weight: both(0.3),
+  weight: always(0.3),
   skipsUncond: placed(150, (at, k) => at >= 40 && k % 6 !== 0),
   boost: boosts(150, (at) => (at <= 130 ? [1.1, 1] : [1, 1.2])),
 }
@@ -71,7 +66,7 @@ const openSoraPlan: Script = {
 const latte: Script = {
   ...released,
   reusesAttention: placed(50, (at, k) => at >= 16 && k % 2 === 0),
-  weight: both(0.5),
+  weight: always(0.5),
   skipsUncond: placed(50, (at, k) => at >= 18 && k % 5 !== 0),
   boost: boosts(50, (at) => (at < 45 ? [1.1, 1] : [1, 1.1])),
 }
@@ -79,7 +74,7 @@ const latte: Script = {
 const cogVideoX: Script = {
   ...released,
   reusesAttention: placed(50, (at, k) => at >= 18 && k % 3 !== 0),
-  weight: both(0.3),
+  weight: always(0.3),
   skipsUncond: placed(50, (at, k) => at >= 18 && k % 5 !== 0),
   boost: boosts(50, (at) => [at <= 40 ? 1.1 : 1, at >= 30 ? 1.1 : 1]),
 }
@@ -88,7 +83,7 @@ const cogVideoX: Script = {
 const vchitect: Script = {
   ...released,
   reusesAttention: placed(100, (at, k) => at > 30 && k % 2 === 0),
-  weight: both(0),
+  weight: always(0),
   skipsUncond: placed(100, (at, k) => at > 30 && k % 5 !== 0),
   boost: boosts(100, (at) => [at < 80 ? 1.05 : 1, at > 60 ? 1.1 : 1]),
   radius: 1 / 200,
@@ -98,7 +93,7 @@ const vchitect: Script = {
 const mochi: Script = {
   ...released,
   reusesAttention: ({ index, total }) => (index * 64) / total >= 20 && index % 2 === 0,
-  weight: ({ index, total }) => ({ image: Math.max(0.5, (index * 64) / total / 63), text: 0 }),
+  weight: ({ index, total }) => Math.max(0.5, (index * 64) / total / 63),
   skipsUncond: ({ index, total }) => (index * 64) / total >= 22 && index % 5 !== 0,
   boost({ index, total }) {
     const at = (index * 64) / total
@@ -111,7 +106,7 @@ const mochi: Script = {
 const diffusers: Script = {
   ...released,
   reusesAttention: ({ index, timestep }) => timestep < 681 && index % 2 !== 0,
-  weight: both(0.5),
+  weight: always(0.5),
   learnsFrom: 'all',
   besideUncond: false,
   skipsUncond: ({ index, timestep }) => timestep < 641 && index % 5 !== 0,
@@ -131,10 +126,7 @@ const PAPER_START = 7 / 30
 const paper: Script = {
   ...released,
   reusesAttention: ({ index, total }) => index >= PAPER_START * total && index % 2 === 1,
-  weight({ index, total }) {
-    const weight = (index + 1 - PAPER_START * total) / (total - PAPER_START * total)
-    return { image: weight, text: weight }
-  },
+  weight: ({ index, total }) => (index + 1 - PAPER_START * total) / (total - PAPER_START * total),
   skipsUncond: ({ index, total }) => index + 1 > total / 3 && (index + 1) % 5 !== 0,
   boost: ({ index, total }) => (index < total / 2 ? { low: 1.2, high: 1 } : { low: 1, high: 1.2 }),
   compounds: false,
