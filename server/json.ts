@@ -15,7 +15,7 @@ const MAX_DEPTH = 200
 const MAX_VALUES = 500_000
 
 /** Index behind the string whose opening quote is at `open`; `text` is valid JSON. */
-function endOfString(text: string, open: number): number {
+export function endOfString(text: string, open: number): number {
   let at = open
   for (;;) {
     at = text.indexOf('"', at + 1)

@@ -13,7 +13,8 @@ import { Pace } from './pace.ts'
 import type { EngineInit, FromEngine, Prompt, RunJob, RunRequest, ToEngine, Verdict } from './protocol.ts'
 import { loadRegistry } from './registry.ts'
 import { validate } from './validate.ts'
-import { isRecord, parseOwn, parseWithFloats, stringifyExact } from '../json.ts'
+import { isRecord, parseOwn, parseWithFloats } from '../json.ts'
+import { inOrder, namesIn, orderedJson } from '../json-order.ts'
 import { listFiles } from '../store/model-folders.ts'
 
 const channel = new Batcher<FromEngine>((messages) => void process.send?.(messages))
@@ -50,7 +51,7 @@ function free(what: { models: boolean; memory: boolean }): void {
 
 const opened = ({ promptId, prompt, extraData, outputs, secrets }: RunRequest): RunJob => ({
   promptId,
-  prompt: parseOwn(prompt) as Prompt,
+  prompt: inOrder(parseOwn(prompt) as Prompt, namesIn(prompt)),
   extraData: parseOwn(extraData) as RunJob['extraData'],
   outputs,
   secrets,
@@ -91,7 +92,7 @@ function promptIn(posted: string): unknown {
 async function verdictOn(posted: string, targets: readonly string[] | null): Promise<Verdict> {
   const prompt = promptIn(posted)
   const found = await withFreshLists((lists, { registry }) => validate(prompt, targets, registry, lists))
-  return found.ok ? { ...found, prompt: stringifyExact(found.prompt) } : found
+  return found.ok ? { ...found, prompt: orderedJson(inOrder(found.prompt, namesIn(posted, 'prompt'))) } : found
 }
 
 async function reply(id: number, answer: () => unknown): Promise<void> {
