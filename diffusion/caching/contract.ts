@@ -130,7 +130,10 @@ export interface Denoiser {
   /** The plain forward pass: the same numbers as embed, blocks(0, depth), head. Prediction shaped like `call.latent`. */
   predict(call: Call, branch: Branch): Promise<Tensor>
   embed(call: Call, branch: Branch): Promise<Hidden>
-  /** Runs blocks [from, to) on `hidden`. */
+  /**
+   * Runs blocks [from, to) on `hidden`. The image tokens that `embed` and `blocks` give are in memory of their own: a method that reads them
+   * no more may write over them, but not on a U-Net, where they may be skip tensors too.
+   */
   blocks(hidden: Hidden, from: number, to: number): Promise<Hidden>
   /** Runs blocks [from, to) on `hidden` by a plan: modules whose output is given are not computed. Needs `facts.modules`. */
   modules(hidden: Hidden, from: number, to: number, plan: ModulePlan): Promise<ModuleRun>
