@@ -38,6 +38,8 @@ const MAX_BACKOFF = 5000
 /** Engines that a question is put to before it is given up. */
 const MAX_ASKED = 3
 const STDERR_KEPT = 4000
+/** Nobody here kills an engine that was not cancelled; the system does, without a word. */
+const OUT_OF_MEMORY = ', as when the memory runs out: a smaller size or batch, or a lower --memory, needs less'
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -232,7 +234,8 @@ export class Supervisor {
     const { markFile } = this.#options.init
     this.#mark = markFile === null ? null : readMark(markFile)
     const last = this.#stderr.trim().split('\n').slice(-3).join(' | ')
-    const error = new EngineDiedError(`the engine process ended (${how})${last === '' ? '' : `: ${last}`}`)
+    const hint = how === 'SIGKILL' && last === '' ? OUT_OF_MEMORY : ''
+    const error = new EngineDiedError(`the engine process ended (${how}${hint})${last === '' ? '' : `: ${last}`}`)
     this.#up = false
     this.#endAll(error)
     this.#questions.failAll(error)

@@ -19,9 +19,12 @@ function fatalFaults({ prompt, faults }: Read, registry: Registry): Map<string, 
 }
 
 function missingType(id: string, node: PromptNode): NodeError {
-  const title = node._meta?.title ?? node.class_type
+  const title = node._meta?.title ?? (node.class_type || id)
   const named = title === node.class_type || node.class_type === '' ? `'${title}'` : `'${title}' (${node.class_type})`
-  const message = `Node ${named} not found. This node type is not installed here.`
+  const message =
+    node.class_type === ''
+      ? `Node ${named} has no class_type. Give it the name of a node class, such as SaveImage.`
+      : `Node ${named} not found. This node type is not installed here.`
   const extra = { node_id: id, class_type: node.class_type, node_title: title }
   return fault('missing_node_type', message, `Node ID '#${id}'`, extra)
 }

@@ -34,7 +34,7 @@ describe('a prompt is refused', () => {
     expect(error).toMatchObject({ type: 'missing_node_type', extra_info: { node_id: '7', class_type: 'NoSuchNode' } })
     expect(error.message).toContain('NoSuchNode')
     expect(Object.keys(node_errors)).toEqual(['7', '8'])
-    expect(JSON.stringify(node_errors['8'])).toContain('Lost one')
+    expect(JSON.stringify(node_errors['8'])).toContain("Node 'Lost one' has no class_type")
   })
 
   it('with every fault of every node at once', async () => {

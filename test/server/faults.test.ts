@@ -47,7 +47,7 @@ describe('the engine', () => {
     await client.ended(id)
     const error = client.event(id, 'execution_error')
     expect(error).toMatchObject({ node_id: '2', node_type: 'TestCrash', exception_type: 'EngineDiedError' })
-    expect(error!['exception_message']).toMatch(/2 attempts.*SIGKILL/)
+    expect(error!['exception_message']).toMatch(/2 attempts.*SIGKILL, as when the memory runs out/)
     expect(client.story(id).filter((type) => type === 'execution_start')).toHaveLength(2)
     await client.ended(next)
     expect(client.story(next)).toContain('execution_success')
