@@ -1,5 +1,5 @@
 /** Puts the parts of a server together: folders, database, engine, queue, routes, websocket. */
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -13,6 +13,7 @@ import { MAX_SOCKETS } from './guard/flood.ts'
 import { refusal, type GuardOptions } from './guard/guard.ts'
 import type { Context } from './http/context.ts'
 import { tellWebhook } from './http/jobs.ts'
+import { serverFor } from './http/listener.ts'
 import { routes } from './http/router.ts'
 import { answerErrors, client, guard, headers } from './http/web.ts'
 import { DELTAS, Dispatcher } from './queue/dispatcher.ts'
@@ -110,8 +111,7 @@ function acceptSockets(server: Server, options: GuardOptions, hub: Hub, dispatch
   return sockets
 }
 
-const webApp = (context: Context, options: AppOptions): express.Express => {
-  const app = express()
+function serveWith(app: express.Express, context: Context, options: AppOptions): void {
   app.disable('x-powered-by')
   app.use(headers(options.frontEnd !== undefined), guard(options))
   const router = routes(context)
@@ -120,7 +120,6 @@ const webApp = (context: Context, options: AppOptions): express.Express => {
   app.use(client(options.frontEnd ?? join(PROGRAM, 'client/dist')))
   app.use((_request, response) => void response.status(404).type('text/plain').send('Not found\n'))
   app.use(answerErrors(options.onNotice))
-  return app
 }
 
 /** What ends the parts of a server, in the order in which they began. */
@@ -165,7 +164,8 @@ async function start(options: AppOptions, ends: Ends): Promise<App> {
   const lost = queue.recover()
   if (lost > 0) onNotice(`${lost} prompt was running when the last server ended: it runs again`)
 
-  const server = createServer()
+  const web = express()
+  const server = serverFor(web)
   await listen(server, options.port, options.host)
   ends.push(() => emptyFolder(places.folders.temp))
   ends.push(() => server.close().closeAllConnections())
@@ -198,7 +198,8 @@ async function start(options: AppOptions, ends: Ends): Promise<App> {
     maxUpload: options.maxUpload,
     maxQueue: options.maxQueue,
   }
-  server.on('request', webApp(context, options))
+  serveWith(web, context, options)
+  server.on('request', web)
   const sockets = acceptSockets(server, options, hub, dispatcher)
   ends.push(() => {
     server.close()
