@@ -64,6 +64,20 @@ function wrongImports(path: string): string[] {
   })
 }
 
+/** What model families share; of each other they know nothing. */
+const SHARED_BY_FAMILIES = ['shared', 'text']
+
+/** A model family may import its own folder and what families share: never another family. */
+function crossModelFamily(path: string): string[] {
+  const familyOf = (file: string) => /^diffusion\/families\/([^/]+)\//.exec(file)?.[1]
+  const family = familyOf(path)
+  if (family === undefined) return []
+  return importsOf(path)
+    .map(({ target }) => target)
+    .filter((target) => ![undefined, family, ...SHARED_BY_FAMILIES].includes(familyOf(target)))
+    .map((target) => `${path} imports ${target}, a model family never imports another`)
+}
+
 /** A node file may import its own folder, the contracts, what nodes that sample or save share, and diffusion: never another family of nodes. */
 function crossFamily(path: string): string[] {
   const family = /^nodes\/([^/]+)\//.exec(path)?.[1]
@@ -85,6 +99,10 @@ describe('architecture', () => {
 
   it('node families do not import each other', () => {
     expect(code.flatMap(crossFamily)).toEqual([])
+  })
+
+  it('model families do not import each other', () => {
+    expect(code.flatMap(crossModelFamily)).toEqual([])
   })
 
   it('no file is longer than 300 lines', () => {
