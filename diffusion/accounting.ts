@@ -25,8 +25,13 @@ export function charge(spent: Spent, transformer: Transformer, part: Part, token
   spent.flops += transformer.flops(part, tokens)
   if (part.kind !== 'blocks') return
   const kinds = [...transformer.facts.modules]
-  if (kinds.length === 0) spent.blocks += part.to - part.from
-  for (let block = part.from; block < part.to && kinds.length > 0; block++) {
+  if (!part.modules || kinds.length === 0) {
+    const count = part.to - part.from
+    spent.blocks += count
+    for (const kind of kinds) spent.modules[kind] = (spent.modules[kind] ?? 0) + count
+    return
+  }
+  for (let block = part.from; block < part.to; block++) {
     const shares = kinds.map((kind) => moduleShare(part, moduleKey(kind, block), tokens))
     shares.forEach((share, i) => (spent.modules[kinds[i]!] = (spent.modules[kinds[i]!] ?? 0) + share))
     spent.blocks += shares.reduce((sum, share) => sum + share, 0) / kinds.length

@@ -94,6 +94,8 @@ export function joinRows(parts: readonly Tensor[], into?: Float32Array): Tensor 
 /** Joins rows in memory that is used again by the next join of the same name, and gives each request what is its own of the outcome. */
 class Batcher {
   readonly #memory = new Map<string, Float32Array>()
+  /** All that was ever in `#memory`. */
+  readonly #buffers = new Set<ArrayBufferLike>()
 
   join(group: readonly Request[]): Rows {
     const first = group[0]!.rows
@@ -102,10 +104,15 @@ class Batcher {
     for (const name in first) {
       const parts = group.map((one) => one.rows[name]!)
       const stacked = joinRows(parts, this.#memory.get(name))
-      if (stacked.data.buffer !== parts[0]!.data.buffer) this.#memory.set(name, stacked.data)
+      if (stacked.data.buffer !== parts[0]!.data.buffer) this.#keep(name, stacked.data)
       joined[name] = stacked
     }
     return joined
+  }
+
+  #keep(name: string, data: Float32Array): void {
+    this.#memory.set(name, data)
+    this.#buffers.add(data.buffer)
   }
 
   /** Rows `index` of `output`; what the transformer hands on as it got it stays the request's own tensor. */
@@ -115,7 +122,7 @@ class Batcher {
     for (const name in output) {
       const whole = output[name]!
       const own = whole === joined[name] ? request.rows[name] : undefined
-      const lent = !own && [...this.#memory.values()].some(({ buffer }) => buffer === whole.data.buffer)
+      const lent = !own && this.#buffers.has(whole.data.buffer)
       const part = own ?? row(whole, index)
       rows[name] = lent ? copy(part) : part
     }
