@@ -165,8 +165,7 @@ class Run {
     const expanded = this.#expanded.get(id)
     if (expanded) {
       this.#expanded.delete(id)
-      this.#finish(id, joined(expanded, site))
-      return
+      return this.#finish(id, joined(expanded, site))
     }
     // A twin with the same key may have run a moment ago.
     const known = this.#engine.memo.get(this.#keys.get(id) ?? '')
