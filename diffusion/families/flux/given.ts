@@ -5,7 +5,7 @@ import { Graph, type Model, type Value } from '../../onnx/graph.ts'
 import { openSession, type Session, type WeightMode } from '../../onnx/session.ts'
 import type { FluxConfig } from './config.ts'
 import { gated } from './layers.ts'
-import { modsInput, modulationStart } from './modulation.ts'
+import { modsAt, modulationStart } from './modulation.ts'
 import { emittedRows, rowNames, type Range } from '../shared/module-routes.ts'
 
 type Name = 'image' | 'text'
@@ -13,35 +13,46 @@ type Name = 'image' | 'text'
 /** Ranges whose sessions are kept; each is a few kilobytes. */
 const KEPT = 16
 
+/** Where the gates of the attention and of the feed-forward stand among a block's modulations; a single block has one for both. */
+const gatesOf = ({ doubleBlocks }: FluxConfig, block: number, stream: Name): readonly [attn: number, mlp: number] =>
+  block >= doubleBlocks ? [2, 2] : stream === 'image' ? [2, 5] : [8, 11]
+
+/** Where the gates of blocks [from, to) lie among all modulations, each once. */
+function gatePlaces(config: FluxConfig, [from, to]: Range, streams: readonly Name[]): readonly number[] {
+  const blocks = Array.from({ length: to - from }, (_, i) => from + i)
+  const all = blocks.flatMap((block) =>
+    streams.flatMap((stream) => gatesOf(config, block, stream).map((gate) => modulationStart(config, block) + gate)),
+  )
+  return [...new Set(all)]
+}
+
 /** One stream through blocks [from, to) by what their modules gave it; gates as `Modulation` has them. */
 function streamThrough(
   g: Graph,
-  { doubleBlocks, width }: FluxConfig,
+  config: FluxConfig,
   [from, to]: Range,
   stream: Name,
   gate: (block: number, place: number) => Value,
 ): Value {
+  const { doubleBlocks, width } = config
   let x = g.input(stream, ['B', stream, width])
   for (let block = from; block < to; block++) {
     const [attended, fed] = ['attn', 'mlp'].map((kind) =>
       g.input(rowNames(moduleKey(kind, block))[stream], ['B', stream, width]),
     ) as [Value, Value]
-    if (block >= doubleBlocks) x = gated(g, x, gate(block, 2), g.op('Add', [attended, fed]))
-    else {
-      const first = stream === 'image' ? 0 : 6
-      x = gated(g, gated(g, x, gate(block, first + 2), attended), gate(block, first + 5), fed)
-    }
+    const [attn, mlp] = gatesOf(config, block, stream)
+    if (block >= doubleBlocks) x = gated(g, x, gate(block, attn), g.op('Add', [attended, fed]))
+    else x = gated(g, gated(g, x, gate(block, attn), attended), gate(block, mlp), fed)
   }
   return x
 }
 
 /** `streams`, mods, '<key>.image' and, for text, '<key>.text' of every module of blocks [from, to) -> `streams`. */
 function givenGraph(config: FluxConfig, range: Range, streams: readonly Name[]): Model {
-  const [from, to] = range
   const g = new Graph()
-  const start = modulationStart(config, from)
-  const vectors = modsInput(g, config, start, modulationStart(config, to) - start)
-  const gate = (block: number, place: number): Value => vectors[modulationStart(config, block) - start + place]!
+  const places = gatePlaces(config, range, streams)
+  const gates = modsAt(g, config, places)
+  const gate = (block: number, place: number): Value => gates[places.indexOf(modulationStart(config, block) + place)]!
   for (const stream of streams)
     g.output(stream, streamThrough(g, config, range, stream, gate), ['B', stream, config.width])
   return g.build()

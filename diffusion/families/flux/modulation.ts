@@ -52,6 +52,13 @@ export function modsInput(g: Graph, config: FluxConfig, from: number, count: num
   return pieces.slice(before!.length, before!.length + count)
 }
 
+/** The same at these places. */
+export function modsAt(g: Graph, config: FluxConfig, places: readonly number[]): readonly Value[] {
+  const mods = g.input('mods', ['B', modulationCount(config), config.width])
+  const ones = new Array<number>(places.length).fill(1)
+  return split(g, g.op('Gather', [mods, g.ints(places)], { axis: 1 }), ones, 1)
+}
+
 /** The vectors of one layer from the activated time embedding [B, width]: [B, count, width], 1 added to scales. */
 export function modulationVectors(
   g: Graph,
