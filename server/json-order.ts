@@ -1,6 +1,6 @@
 /** The order of names in a JSON text, kept where JavaScript changes it: it puts names that are whole numbers first, by size. */
 import { NAMES, namesOf } from '../nodes/origin.ts'
-import { endOfString, stringifyExact } from './json.ts'
+import { endOfString, isRecord, parseExact, stringifyExact } from './json.ts'
 
 /** Names of the object that a valid JSON text is, or of the one under its name `within`, in their order; empty where there is none. */
 export function namesIn(text: string, within?: string): string[] {
@@ -34,6 +34,14 @@ export function inOrder<T extends object>(value: T, names: readonly string[]): T
   const own = Object.keys(value)
   const differs = own.length === names.length && own.some((name, i) => name !== names[i])
   return differs ? Object.assign(value, { [NAMES]: names }) : value
+}
+
+/** As parseExact, with the order of names noted on the value, and on its `prompt` if it is a body as it is posted. */
+export function parseOrdered(text: string): unknown {
+  const value = parseExact(text)
+  if (!isRecord(value)) return value
+  if (isRecord(value['prompt'])) inOrder(value['prompt'], namesIn(text, 'prompt'))
+  return inOrder(value, namesIn(text))
 }
 
 /** JSON of an object with its names in the order that was noted on it. */

@@ -4,6 +4,7 @@ import { engineInit, makeFolders, missingDirs, placesOf, type PlaceOptions } fro
 import { isPreview, type EngineEvent, type Prompt, type Verdict } from '../engine/protocol.ts'
 import { EngineDiedError, Supervisor } from '../engine/supervisor.ts'
 import { parseOwn, stringifyExact } from '../json.ts'
+import { orderedJson } from '../json-order.ts'
 import { openWorkflow, readWorkflowFile, setInput } from '../workflow/open.ts'
 import { WorkflowError } from '../../formats/workflow/read.ts'
 import { Results, type RunDocument } from './results.ts'
@@ -39,7 +40,7 @@ async function prepare(file: string, content: unknown, options: RunOptions, engi
   const classes = await engine.objectInfo()
   const { prompt: read, workflow } = openWorkflow(file, content, classes)
   const prompt = (options.set ?? []).reduce((changed, setting) => setInput(changed, setting, classes), read)
-  const checked = await engine.validate(stringifyExact({ prompt }), null)
+  const checked = await engine.validate(`{"prompt":${orderedJson(prompt)}}`, null)
   results.refuse(checked.nodeErrors)
   if (checked.ok) return { checked, workflow }
   if (Object.keys(checked.nodeErrors).length === 0) {

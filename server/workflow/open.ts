@@ -5,6 +5,7 @@ import { embeddedWorkflow, isCarrier } from '../../formats/metadata/read.ts'
 import { MetadataError } from '../../formats/metadata/texts.ts'
 import type { ObjectInfo } from '../engine/protocol.ts'
 import { isRecord, parseExact } from '../json.ts'
+import { parseOrdered } from '../json-order.ts'
 import { isWorkflow, toPrompt } from '../../formats/workflow/to-prompt.ts'
 import { WorkflowError } from '../../formats/workflow/read.ts'
 
@@ -19,14 +20,14 @@ function parseText(path: string, bytes: Buffer): unknown {
   if (!isUtf8(bytes) || bytes.includes(0))
     throw new WorkflowError(`${path} is neither JSON nor a picture or video of a known format`)
   try {
-    return parseExact(bytes.toString('utf8'))
+    return parseOrdered(bytes.toString('utf8'))
   } catch (error) {
     throw new WorkflowError(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 
 async function embedded(path: string, bytes: Buffer): Promise<unknown> {
-  const found = await embeddedWorkflow(bytes, parseExact).catch((error: unknown) => {
+  const found = await embeddedWorkflow(bytes, parseOrdered).catch((error: unknown) => {
     const told = error instanceof MetadataError || error instanceof SyntaxError
     throw told ? new WorkflowError(`${path}: ${error.message}`) : error
   })
