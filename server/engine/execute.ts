@@ -165,7 +165,8 @@ class Run {
     const expanded = this.#expanded.get(id)
     if (expanded) {
       this.#expanded.delete(id)
-      return this.#finish(id, joined(expanded, site))
+      this.#finish(id, joined(expanded, site))
+      return
     }
     // A twin with the same key may have run a moment ago.
     const known = this.#engine.memo.get(this.#keys.get(id) ?? '')
@@ -244,8 +245,7 @@ class Run {
     const work = started
       .then(() => this.#board.publish())
       .catch((error: unknown) => this.#stop(stoppedAt(id, error)))
-      // It may fail while #all waits for something else, so it is remembered and not only thrown.
-      .catch((failed: unknown) => this.#abort.abort(failed))
+      .catch((failed: unknown) => this.#abort.abort(failed)) // kept, not thrown: #all may be letting messages in
       .finally(() => {
         if (heavy) this.#heavyBusy = false
         this.#working.delete(id)
