@@ -50,7 +50,10 @@ export interface ClassInfo {
   readonly input: Readonly<Record<string, Readonly<Record<string, readonly unknown[] | string>>>>
   readonly input_order: Readonly<Record<string, readonly string[]>>
   readonly output: readonly string[]
+  readonly output_name: readonly string[]
   readonly output_node: boolean
+  readonly display_name: string
+  readonly description: string
   readonly [key: string]: unknown
 }
 

@@ -13,6 +13,7 @@ import { historyRoutes } from './history.ts'
 import { internalRoutes } from './internal.ts'
 import { jobRoutes } from './jobs.ts'
 import { modelRoutes } from './models.ts'
+import { nodeHelpRoutes } from './node-help.ts'
 import { nodeRoutes } from './nodes.ts'
 import { documentContracts, documentRoutes } from './openapi.ts'
 import { promptRoutes } from './prompt.ts'
@@ -33,6 +34,7 @@ const GROUPS = [
   jobRoutes,
   comfyJobRoutes,
   nodeRoutes,
+  nodeHelpRoutes,
   modelRoutes,
   viewRoutes,
   uploadRoutes,

@@ -156,7 +156,7 @@ describe('start', () => {
   })
 
   // The editor takes a page in place of a missing file for that file.
-  it.each(['/templates/nothing.json', '/templates/nothing-1.svg', '/api/userdata/nothing.json'])(
+  it.each(['/templates/nothing.json', '/templates/nothing-1.svg', '/docs/Nothing/en.md', '/api/userdata/nothing.json'])(
     'has no %s, and answers no page',
     async (path) => {
       const answer = await ask(path)
@@ -188,6 +188,21 @@ describe('start', () => {
       for (const { type } of workflow.nodes) expect(description).toContain(type)
     }
   })
+
+  it.each(['/docs/KSampler/zh.md', '/extensions/pack/docs/KSampler/en.md'])(
+    'has help for a node at %s',
+    async (path) => {
+      const page = await ask(path)
+      expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/markdown')])
+      const text = await page.text()
+      expect(text).toMatch(/^# KSampler\n/)
+      // As the declaration has them: a widget with its range, a choice, a socket, an output.
+      expect(text).toMatch(/\| `steps` \| INT \| default `30`; `1` to `10000` \| More steps/)
+      expect(text).toMatch(/\| `sampler_name` \| COMBO \| default `euler`; one of `\w+`, .*`euler`/)
+      expect(text).toMatch(/\| `cache` \| CACHE, optional \| {2}\|/)
+      expect(text).toMatch(/\| `LATENT` \| LATENT \|/)
+    },
+  )
 
   it('finds no outside host to ask for news', async () => {
     // The editor asks its maker's host for release notes unless this flag is among the server's arguments.

@@ -26,6 +26,7 @@ const inFolder = { params: folder, replies: { 404: missing }, examples: [{ param
 const classInfo = z.looseObject({ input: anything, input_order: anything, output: z.array(z.unknown()), name: z.string(), output_node: z.boolean() }) // prettier-ignore
 const template = z.object({ name: z.string(), title: z.string(), description: z.string(), mediaType: z.string(), mediaSubtype: z.string() }) // prettier-ignore
 const templates = z.array(z.looseObject({ moduleName: z.string(), templates: z.array(template) }))
+const helpOf = z.object({ type: z.string(), locale: z.string() })
 const logEntry = z.object({ t: z.string(), m: z.string() })
 const file = z.object({
   name: z.string(),
@@ -34,6 +35,8 @@ const file = z.object({
   created: z.number(),
   size: z.number(),
 })
+
+export const subscription = z.looseObject({ clientId: z.string().min(1).max(200), enabled: z.boolean() })
 
 export const systemContracts: readonly Contract[] = [
   get('Nodes', '/object_info', 'Definitions of all node classes', z.record(z.string(), classInfo)),
@@ -115,6 +118,15 @@ export const systemContracts: readonly Contract[] = [
   get("ComfyUI's editor", '/extensions', 'Scripts of node packs: none', names),
   get("ComfyUI's editor", '/i18n', 'Translations of node packs: none', anything),
   get("ComfyUI's editor", '/workflow_templates', 'Templates of node packs: none', anything),
+  ...['/docs/:type/:locale.md', '/extensions/:pack/docs/:type/:locale.md'].map((path): Contract => ({
+    method: 'get',
+    path,
+    tag: "ComfyUI's editor",
+    summary: path.startsWith('/docs') ? "A node's help as a page" : "The same, for a pack's node",
+    params: path.startsWith('/docs') ? helpOf : helpOf.extend({ pack: z.string() }),
+    replies: { 200: bytes('Markdown.', 'text/markdown') },
+    examples: [{ params: { pack: 'any', type: 'KSampler', locale: 'en' } }],
+  })),
   get("ComfyUI's editor", '/templates/index.json', 'The shipped workflows, as the editor lists templates', templates),
   get("ComfyUI's editor", '/templates/index.:locale.json', 'The same, for any language', templates, {
     params: z.object({ locale: z.string() }),
@@ -161,7 +173,7 @@ export const systemContracts: readonly Contract[] = [
     path: '/internal/logs/subscribe',
     tag: 'Log',
     summary: 'Have further lines sent over a WebSocket session',
-    body: { schema: z.object({ clientId: z.string().min(1).max(200), enabled: z.boolean() }), required: true },
+    body: { schema: subscription, required: true },
     replies: { 200: nothing, 400: refused('No id of a session.') },
     examples: [{ body: { clientId: 'no-such-session', enabled: true } }, { body: {}, status: 400 }],
   },
