@@ -8,7 +8,7 @@ export interface SoundNode extends Omit<WorkflowNode, 'id' | 'inputs' | 'outputs
   readonly id: number
   readonly inputs: WorkflowInput[]
   readonly outputs: WorkflowOutput[]
-  /** False when the server has no such class: the node is shown as a placeholder and keeps its data. */
+  /** False when neither the server nor the workflow has such a class: the node is shown as a placeholder and keeps its data. */
   readonly known: boolean
 }
 export interface SoundLink {
@@ -91,13 +91,17 @@ function targetSlot(link: WorkflowLink, before: WorkflowNode, now: SoundNode): n
     : now.inputs.findIndex((input) => input.name === name)
 }
 
+/** A value that feeds fields of other nodes; queueing writes it into them. */
+const PRIMITIVE = 'PrimitiveNode'
+
 /** Names of a workflow's old group nodes. */
 const groupsIn = ({ groupNodes }: Workflow['extra']): string[] =>
   typeof groupNodes === 'object' && groupNodes !== null ? Object.keys(groupNodes) : []
 
 /** Makes every node and link of a checked workflow fit the classes; links that lead nowhere are dropped. */
 export function reconcile(workflow: Workflow, types: NodeTypes): SoundGraph {
-  const nested = new Set([...workflow.subgraphs.map(({ id }) => id), ...groupTypes(groupsIn(workflow.extra))])
+  const groups = groupTypes(groupsIn(workflow.extra))
+  const nested = new Set([...workflow.subgraphs.map(({ id }) => id), ...groups, PRIMITIVE])
   const ids = renumber(workflow.nodes)
   const before = new Map(workflow.nodes.map((node) => [String(node.id), node]))
   const sound = new Map(

@@ -69,6 +69,9 @@ describe('workflow files', () => {
     }
     const [node] = reconcile(parseWorkflow({ nodes: [strange], links: [] }), types).nodes
     expect(node).toMatchObject({ known: false, type: 'Strange', widgets_values: [1, 'x'] })
+    const primitive = { id: 2, type: 'PrimitiveNode', widgets_values: [7, 'fixed'] }
+    const sound = reconcile(parseWorkflow({ nodes: [primitive], links: [] }), types)
+    expect(sound.nodes[0]).toMatchObject({ known: true, widgets_values: [7, 'fixed'] })
     expect(node!.inputs.map((input) => input.name)).toEqual(['in'])
   })
 })

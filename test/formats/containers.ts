@@ -70,16 +70,20 @@ const handler = box('hdlr', u32(0), u32(0), latin1('mdta'), Buffer.alloc(13))
 /** A number as four letters: how the list names the entry of a key. */
 const letters = (value: number): string => u32(value).toString('latin1')
 
-/** As ffmpeg writes it with -movflags use_metadata_tags: names in `keys`, texts by number. */
+/** Names in `keys`, texts by number: `meta` without version directly in `moov`, as QuickTime has it. */
+export function movWithKeys(texts: Readonly<Record<string, string>>): Buffer {
+  return Buffer.concat([ftyp, box('mdat', Buffer.alloc(40)), box('moov', box('meta', keyed(texts)))])
+}
+/** The same as ffmpeg writes it into MP4 with -movflags use_metadata_tags. */
 export function mp4WithKeys(texts: Readonly<Record<string, string>>): Buffer {
+  const meta = box('udta', box('meta', u32(0), keyed(texts)))
+  return Buffer.concat([ftyp, box('mdat', Buffer.alloc(40)), box('moov', box('mvhd', Buffer.alloc(100)), meta)])
+}
+function keyed(texts: Readonly<Record<string, string>>): Buffer {
   const names = Object.keys(texts).map((name) => box('mdta', Buffer.from(name)))
   const keys = box('keys', u32(0), u32(names.length), ...names)
   const list = Object.values(texts).map((text, i) => box(letters(i + 1), data(text)))
-  return Buffer.concat([
-    ftyp,
-    box('mdat', Buffer.alloc(40)),
-    box('moov', box('meta', handler, keys, box('ilst', ...list))),
-  ])
+  return Buffer.concat([handler, keys, box('ilst', ...list)])
 }
 /** As iTunes and ffmpeg without that flag write it: four letters each, or `----` with a name. */
 export function mp4WithList(entries: readonly Buffer[]): Buffer {

@@ -27,6 +27,7 @@ const WHOLE: Readonly<Record<string, Buffer>> = {
     make.chunk('comf', Buffer.from(`workflow\0${WORKFLOW}`)),
   ),
   'MP4, keys': make.mp4WithKeys(BOTH),
+  'MOV, keys': make.movWithKeys(BOTH),
   'MP4, free form': make.mp4WithList([make.freeForm('prompt', PROMPT), make.freeForm('workflow', WORKFLOW)]),
   WebM: make.webm({ PROMPT, WORKFLOW }),
   'WebM, live': make.webm({ PROMPT, WORKFLOW }, true),
@@ -122,6 +123,20 @@ describe('files made to do harm', () => {
     const block = make.exif(many)
     for (let i = 1; i < many.length; i++) block.copy(block, 10 + 12 * i + 2, 12, 22)
     await expect(readTexts(make.webp(block))).rejects.toThrow(REFUSED)
+  })
+
+  it('a text that ends outside of its file or part is left out, not cut', async () => {
+    const png = make.png(make.plainText('a', 'b'), make.plainText('workflow', 'x'.repeat(100)))
+    expect(await texts(png.subarray(0, png.length - 30))).toEqual({ a: 'b' })
+    const block = make.exif([
+      [0x010f, 'workflow:{"nodes":[]}\0'],
+      [0x0110, 'prompt:{}\0'],
+    ])
+    expect(await texts(make.webp(block.subarray(0, block.length - 1)))).toEqual({ workflow: '{"nodes":[]}' })
+    const mp4 = make.mp4WithKeys(BOTH)
+    expect(await texts(mp4.subarray(0, mp4.length - 1))).toEqual({})
+    const webm = make.webm({ PROMPT, WORKFLOW }, true)
+    expect(await texts(webm.subarray(0, webm.length - 1))).toEqual({ prompt: PROMPT })
   })
 
   it('damaged packing is left out, what stands behind it is read', async () => {
