@@ -65,6 +65,10 @@ export function checked<T extends z.ZodType>(schema: T, value: unknown): z.outpu
   throw new HttpError(400, faults.slice(0, 20).join('; '))
 }
 
+/** The body, which must be an object that fits the schema; throws HttpError 400. */
+export const bodyOf = <T extends z.ZodType>(request: Request, schema: T): z.output<T> =>
+  checked(schema, objectOf(request))
+
 /** The texts in a list that may hold anything. */
 export const texts = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : []

@@ -3,6 +3,7 @@ import type { Request, Router } from 'express'
 import { STATUSES, type Summary } from '../jobs/finished.ts'
 import { objectOf, queryText, sendJson } from './body.ts'
 import type { Context } from './context.ts'
+import { cancellation } from './contracts/jobs.ts'
 import { readText } from './read-body.ts'
 
 const MAX_BODY = 1 << 20
@@ -103,17 +104,17 @@ export function comfyJobRoutes(router: Router, context: Context): void {
   })
 
   router.post('/jobs/cancel', readText(MAX_BODY), async (request, response) => {
-    const ids = objectOf(request)['job_ids']
-    if (!Array.isArray(ids) || !ids.every((id): id is string => typeof id === 'string')) {
+    const asked = cancellation.safeParse(objectOf(request))
+    if (!asked.success) {
       sendJson(response, { error: 'job_ids must be a list of ids' }, 400)
       return
     }
     let cancelled = false
-    for (const id of ids) cancelled = (await jobs.cancel(id)) || cancelled
+    for (const id of asked.data.job_ids) cancelled = (await jobs.drop(id)) || cancelled
     sendJson(response, { cancelled })
   })
 
   router.post('/jobs/:id/cancel', async (request, response) => {
-    sendJson(response, { cancelled: await jobs.cancel(request.params.id) })
+    sendJson(response, { cancelled: await jobs.drop(request.params.id) })
   })
 }

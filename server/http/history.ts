@@ -1,7 +1,8 @@
 /** GET and POST /history: what became of the prompts. */
 import type { Router } from 'express'
-import { objectOf, queryText, sendJson, sendJsonText, sendNothing, texts } from './body.ts'
+import { bodyOf, queryText, sendJson, sendJsonText, sendNothing } from './body.ts'
 import type { Context } from './context.ts'
+import { queueChange } from './contracts/prompt.ts'
 import { readText } from './read-body.ts'
 
 const MAX_BODY = 1 << 20
@@ -31,9 +32,9 @@ export function historyRoutes(router: Router, context: Context): void {
   })
 
   router.post('/history', readText(MAX_BODY), (request, response) => {
-    const body = objectOf(request)
-    if (body['clear'] === true) history.clear()
-    history.remove(texts(body['delete']))
+    const { clear, delete: ids } = bodyOf(request, queueChange)
+    if (clear === true) history.clear()
+    history.remove(ids ?? [])
     sendNothing(response)
   })
 }

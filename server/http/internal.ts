@@ -3,8 +3,9 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Router } from 'express'
 import { MODEL_FOLDERS, modelFolderDirs } from '../store/model-folders.ts'
-import { HttpError, objectOf, sendJson, sendNothing } from './body.ts'
+import { bodyOf, sendJson, sendNothing } from './body.ts'
 import type { Context } from './context.ts'
+import { subscription } from './contracts/system.ts'
 import { readText } from './read-body.ts'
 
 const MAX_BODY = 1 << 16
@@ -30,13 +31,8 @@ export function internalRoutes(router: Router, { log, hub, folders, modelDirs }:
     sendJson(response, { entries: log.entries, size: { cols: 80, rows: 24 } }),
   )
   router.patch('/internal/logs/subscribe', readText(MAX_BODY), (request, response) => {
-    const { clientId: client, enabled } = objectOf(request)
-    if (typeof client !== 'string' || client === '' || client.length > 200)
-      throw new HttpError(400, 'clientId must be the id of a WebSocket session')
-    log.follow(
-      client,
-      enabled === true ? (entry) => hub.tell(client, '', { type: 'logs', data: { entries: [entry] } }) : null,
-    )
+    const { clientId: client, enabled } = bodyOf(request, subscription)
+    log.follow(client, enabled ? (entry) => hub.tell(client, '', { type: 'logs', data: { entries: [entry] } }) : null)
     sendNothing(response)
   })
   router.get('/internal/folder_paths', (_request, response) => {

@@ -1,8 +1,9 @@
 /** GET and POST /queue, POST /interrupt and /free: what runs, what waits, and stopping it. */
 import type { Router } from 'express'
 import { byTurn, type Job } from '../queue/port.ts'
-import { objectOf, sendJsonText, sendNothing, texts } from './body.ts'
+import { bodyOf, sendJsonText, sendNothing } from './body.ts'
 import type { Context } from './context.ts'
+import { freeing, interruption, queueChange } from './contracts/prompt.ts'
 import { readText } from './read-body.ts'
 
 const MAX_BODY = 1 << 20
@@ -27,24 +28,23 @@ export function queueRoutes(router: Router, context: Context): void {
   })
 
   router.post('/queue', readText(MAX_BODY), async (request, response) => {
-    const body = objectOf(request)
-    const ids = texts(body['delete'])
-    context.dispatcher.withdraw((id) => body['clear'] === true || ids.includes(id))
-    if (body['clear'] === true) await context.queue.clear()
-    await context.queue.remove(ids)
+    const { clear, delete: ids } = bodyOf(request, queueChange)
+    context.dispatcher.withdraw((id) => clear === true || ids?.includes(id) === true)
+    if (clear === true) await context.queue.clear()
+    await context.queue.remove(ids ?? [])
     context.dispatcher.tellStatus()
     sendNothing(response)
   })
 
   router.post('/interrupt', readText(MAX_BODY), (request, response) => {
-    const id = objectOf(request)['prompt_id']
-    context.dispatcher.interrupt(typeof id === 'string' ? id : undefined)
+    const { prompt_id: id } = bodyOf(request, interruption)
+    context.dispatcher.interrupt(id === '' || id === null ? undefined : id)
     sendNothing(response)
   })
 
   router.post('/free', readText(MAX_BODY), (request, response) => {
-    const body = objectOf(request)
-    context.engine.free({ models: body['unload_models'] === true, memory: body['free_memory'] === true })
+    const { unload_models: models, free_memory: memory } = bodyOf(request, freeing)
+    context.engine.free({ models: models === true, memory: memory === true })
     sendNothing(response)
   })
 }

@@ -68,10 +68,12 @@ export const readBytes =
 export function readText(limit: number): RequestHandler {
   const read = readBytes(limit)
   return (request, response, next) =>
-    read(request, response, (error: unknown) => {
+    read(request, response, () => {
       const body: unknown = request.body
-      if (error !== undefined || !Buffer.isBuffer(body)) return void next(error)
-      if (!isUtf8(body)) return void next(new HttpError(400, 'The body is not JSON: its bytes are not UTF-8.'))
+      if (!Buffer.isBuffer(body) || !isUtf8(body)) {
+        next(new HttpError(400, 'The body is not JSON: its bytes are not UTF-8.'))
+        return
+      }
       // Some clients begin with a byte order mark.
       request.body = body.toString().replace(/^\uFEFF/, '')
       next()

@@ -115,20 +115,27 @@ export class Jobs {
   /** Stops a job that runs, or takes one out that waits and writes down that it was cancelled. False when it has ended or is unknown. */
   async cancel(id: string): Promise<boolean> {
     const { queue, dispatcher, history, watchers } = this.#parts
-    if (dispatcher.interrupt(id)) return true
-    const job = (await queue.list()).pending.find(({ promptId }) => promptId === id)
-    if (!job) {
-      const isStaged = dispatcher.isStaged(id)
-      if (isStaged) dispatcher.withdraw((one) => one === id)
-      return isStaged
-    }
-    if ((await queue.remove([id])).length === 0) return false
+    const staged = dispatcher.line.slice(1).find(({ job }) => job.promptId === id)
+    const job = staged?.job ?? (await queue.list()).pending.find(({ promptId }) => promptId === id)
+    if (!(await this.drop(id))) return false
+    if (!job) return true
     const record = new JobRecord(job)
     const place = { node_id: null, node_type: '', executed: [], timestamp: Date.now() }
     record.note({ type: 'execution_interrupted', data: { prompt_id: id, ...place } })
     history.add(id, record.entryText('interrupted'), record.beside)
-    dispatcher.tellStatus()
     watchers.ended(record)
+    return true
+  }
+
+  /** As cancel, but of a job that waited nothing is left: what clients of ComfyUI expect. */
+  async drop(id: string): Promise<boolean> {
+    const { queue, dispatcher } = this.#parts
+    if (dispatcher.interrupt(id)) return true
+    const isStaged = dispatcher.isStaged(id)
+    if (isStaged) dispatcher.withdraw((one) => one === id)
+    // It may have begun meanwhile.
+    else if ((await queue.remove([id])).length === 0) return dispatcher.interrupt(id)
+    dispatcher.tellStatus()
     return true
   }
 

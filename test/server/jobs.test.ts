@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { isPublic, resolvePublic, webhookFault } from '../../server/guard/address.ts'
-import { chain, entryOf, node, serve, serveFresh, type TestServer } from './harness.ts'
+import { chain, entryOf, get, node, post, serve, serveFresh, type TestServer } from './harness.ts'
 
 interface Job {
   readonly id: string
@@ -75,6 +75,24 @@ describe('a job', () => {
     expect((await ask('GET', `/jobs/${b.id}?wait=20`)).json.status).toBe('completed')
     const order = (await ask('GET', '/jobs?status=completed&limit=2')).json.jobs.map(({ id }) => id)
     expect(order).toEqual([b.id, c.id])
+  })
+
+  it('that waits is taken out by the routes of ComfyUI, and nothing of it is left', async () => {
+    await ask('POST', '/queue/pause')
+    const [a, b, c] = [await submit(sleeping(0.1)), await submit(sleeping(0.1)), await submit(sleeping(0.1))]
+    const comfy = async (path: string, body?: unknown) => (await post(server.url, `/api/jobs${path}`, body ?? '')).text
+    expect(await comfy(`/${a.id}/cancel`)).toBe('{"cancelled":true}')
+    expect(await comfy(`/${a.id}/cancel`)).toBe('{"cancelled":false}')
+    expect(await comfy('/cancel', { job_ids: [b.id, 'no-such-job'] })).toBe('{"cancelled":true}')
+    expect(await comfy('/cancel', { job_ids: 'all' })).toContain('job_ids')
+    expect(await comfy('/cancel', { job_ids: [c.id, 7] })).toContain('job_ids')
+    expect((await ask('GET', '/queue')).json).toEqual({ paused: true, running: [], pending: [c.id] })
+    for (const { id } of [a, b]) {
+      expect((await get(server.url, `/history/${id}`)).text).toBe('{}')
+      expect((await get(server.url, `/api/jobs/${id}`)).status).toBe(404)
+    }
+    await ask('POST', '/queue/resume')
+    expect((await ask('GET', `/jobs/${c.id}?wait=10`)).json.status).toBe('completed')
   })
 
   it('that runs is cancelled by id, others are left alone, and it can be tried again', async () => {

@@ -79,6 +79,7 @@ const unknown = refused('No such job.')
 const nobody = { id: 'no-such-job' }
 const queueState = z.object({ paused: z.boolean(), running: z.array(z.string()), pending: z.array(z.string()) })
 
+export const cancellation = z.object({ job_ids: z.array(z.string()) })
 const comfyJob = z.looseObject({
   id: z.string(),
   status,
@@ -269,7 +270,7 @@ export const jobContracts: readonly Contract[] = [
     path: '/jobs/cancel',
     tag: 'ComfyUI jobs',
     summary: 'Stop or remove several jobs',
-    body: { schema: z.object({ job_ids: z.array(z.string()) }), required: true },
+    body: { schema: cancellation, required: true },
     replies: {
       200: json('Whether there was something to cancel.', z.object({ cancelled: z.boolean() })),
       400: json('No list of ids.', z.looseObject({ error: z.string() })),

@@ -23,8 +23,15 @@ const item = z
 const body = { prompt: EXAMPLE_PROMPT, prompt_id: EXAMPLE_ID }
 
 export const queueChange = z.looseObject({
-  clear: z.boolean().optional().describe('Removes everything that waits.'),
-  delete: z.array(z.string()).optional().describe('Removes these prompts, if they wait.'),
+  clear: z.boolean().nullish().describe('Removes everything that waits.'),
+  delete: z.array(z.string()).nullish().describe('Removes these prompts, if they wait.'),
+})
+export const interruption = z.looseObject({
+  prompt_id: z.string().max(128).nullish().describe('Only if this one runs; without, whichever runs.'),
+})
+export const freeing = z.looseObject({
+  unload_models: z.boolean().nullish(),
+  free_memory: z.boolean().nullish().describe('Drops the results of nodes.'),
 })
 
 export const promptContracts: readonly Contract[] = [
@@ -76,7 +83,7 @@ export const promptContracts: readonly Contract[] = [
     tag: 'Queue',
     summary: 'Remove prompts that wait',
     body: { schema: queueChange },
-    replies: { 200: nothing, 400: refused('The body is no JSON object.') },
+    replies: { 200: nothing, 400: refused('The body is no JSON object that fits.') },
     examples: [{ body: { delete: ['no-such-prompt'] } }, { body: { clear: true } }],
   },
   {
@@ -84,8 +91,8 @@ export const promptContracts: readonly Contract[] = [
     path: '/interrupt',
     tag: 'Queue',
     summary: 'Stop the running prompt',
-    body: { schema: z.looseObject({ prompt_id: promptId.optional().describe('Only if this one runs.') }) },
-    replies: { 200: nothing, 400: refused('The body is no JSON object.') },
+    body: { schema: interruption },
+    replies: { 200: nothing, 400: refused('The body is no JSON object that fits.') },
     examples: [{}, { body: { prompt_id: 'no-such-prompt' } }],
   },
   {
@@ -93,10 +100,8 @@ export const promptContracts: readonly Contract[] = [
     path: '/free',
     tag: 'Queue',
     summary: 'Drop results kept in memory, or close models, between two prompts',
-    body: {
-      schema: z.looseObject({ unload_models: z.boolean().optional(), free_memory: z.boolean().optional() }),
-    },
-    replies: { 200: nothing, 400: refused('The body is no JSON object.') },
+    body: { schema: freeing },
+    replies: { 200: nothing, 400: refused('The body is no JSON object that fits.') },
     examples: [{ body: { free_memory: true } }],
   },
 ]
