@@ -14,7 +14,7 @@ export interface Spent {
 export const nothingSpent = (): Spent => ({ blocks: 0, modules: {}, flops: 0, milliseconds: 0 })
 
 /** Share of a module's tokens that a part computes: 1 when it is run, 0 when its output is given. */
-export function moduleShare(part: Part & { kind: 'blocks' }, key: ModuleKey, tokens: TokenCounts): number {
+function moduleShare(part: Part & { kind: 'blocks' }, key: ModuleKey, tokens: TokenCounts): number {
   const { modules } = part
   if (!modules?.given.includes(key)) return 1
   return (modules.refreshed[key] ?? 0) / (tokens.image + tokens.text)

@@ -25,7 +25,7 @@ function put(host: FieldHost, node: GraphNode, name: string, value: Scalar): voi
 }
 
 /** A text field over the row; Enter or leaving it keeps the text, Escape does not. */
-export function editText(
+function editText(
   host: FieldHost,
   place: { x: number; y: number; width: number; height: number },
   options: { value: string; name: string; multiline: boolean; keep: (text: string) => boolean },

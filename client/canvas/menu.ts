@@ -24,7 +24,7 @@ export interface MenuOptions {
 
 let open: { root: HTMLElement; close: () => void } | null = null
 
-export function closeMenu(): void {
+function closeMenu(): void {
   open?.close()
 }
 

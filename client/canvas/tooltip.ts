@@ -8,7 +8,7 @@ import type { Surface } from './surface.ts'
 const REST = 500
 
 /** The words for a point within a node, or null. */
-export function tipAt(node: GraphNode, x: number, y: number): string | null {
+function tipAt(node: GraphNode, x: number, y: number): string | null {
   const type = node.nodeType
   if (!type)
     return node.original?.known ? null : `This server has no node of class '${node.type ?? ''}'. Its data are kept.`

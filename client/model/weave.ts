@@ -63,7 +63,7 @@ export function threads(run: WeaveRun): Thread[] {
 }
 
 /** The smallest number of blocks that a skip or a probe runs in this run: where resumed cells have their seam. */
-export function probeBlocks(run: WeaveRun): number | null {
+function probeBlocks(run: WeaveRun): number | null {
   const skipped = run.rows.filter((row) => row.decision === 'skipped' && row.blocks > 0).map((row) => row.blocks)
   return skipped.length > 0 ? Math.min(...skipped) : null
 }

@@ -134,7 +134,6 @@ export type WorkflowInput = z.infer<typeof input>
 export type WorkflowOutput = z.infer<typeof output>
 export type WorkflowNode = z.infer<typeof node>
 export type WorkflowLink = z.infer<typeof link>
-export type WorkflowGroup = z.infer<typeof group>
 export type Subgraph = z.infer<typeof subgraph>
 export type Workflow = z.infer<typeof workflow> & { readonly subgraphs: readonly Subgraph[] }
 

@@ -85,7 +85,7 @@ export const SenCacheCalibration = z
 export type SenCacheCalibration = z.infer<typeof SenCacheCalibration>
 
 /** Schemas by the method that they calibrate. */
-export const CALIBRATIONS = {
+const CALIBRATIONS = {
   TeaCache: TeaCacheCalibration,
   MagCache: MagCacheCalibration,
   SenCache: SenCacheCalibration,

@@ -21,7 +21,7 @@ export interface Betas {
 }
 
 /** Cumulative products of 1 - beta [trainSteps] (Ho et al. 2020, section 2). */
-export function cumulativeAlphas({ schedule, first, last, trainSteps }: Betas): Float64Array {
+function cumulativeAlphas({ schedule, first, last, trainSteps }: Betas): Float64Array {
   const power = schedule === 'linear' ? 1 : 2
   const [low, high] = [first ** (1 / power), last ** (1 / power)]
   let product = 1

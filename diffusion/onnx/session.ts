@@ -250,7 +250,7 @@ class BudgetedSession implements Session, Held {
 }
 
 /** Weights of `model` that a session of this mode has in memory: mapped ones as the file has them. */
-export const weightBytesOf = ({ weights }: Model, mode: WeightMode): number =>
+const weightBytesOf = ({ weights }: Model, mode: WeightMode): number =>
   mode === 'private' ? weights.float32 : weights.stored
 
 /**

@@ -68,7 +68,7 @@ function ordered(inputs: Readonly<Record<string, unknown>>, order: unknown): str
 }
 
 /** Reads one entry of /object_info. */
-export function classFacts(info: Readonly<Record<string, unknown>>): ClassFacts {
+function classFacts(info: Readonly<Record<string, unknown>>): ClassFacts {
   const [groups, order] = [info['input'], info['input_order']].map((one) => (isRecord(one) ? one : {}))
   const inputs = ['required', 'optional'].flatMap((group) => {
     const found = groups?.[group]

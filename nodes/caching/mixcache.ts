@@ -154,7 +154,7 @@ function forcedBecause(call: Call, { rules, calmInARow, errors, full }: State): 
 }
 
 /** The errors that two full evaluations say the kinds of reuse make, per evaluation; infinite where nothing can be said. */
-export function errorsBetween(now: Full, before: Full, guidance: number): Errors {
+function errorsBetween(now: Full, before: Full, guidance: number): Errors {
   const pairs = [...now.branches].flatMap(([branch, one]) => {
     const other = before.branches.get(branch)
     return other ? [{ one, other }] : []

@@ -12,7 +12,7 @@ interface Draft {
 }
 
 /** Collects nodes under ids that begin with `prefix`. */
-export class GraphDraft implements SubGraph {
+class GraphDraft implements SubGraph {
   readonly #prefix: string
   readonly #drafts = new Map<string, Draft>()
 

@@ -61,7 +61,7 @@ function operationOf(contract: Contract): RouteConfig {
 }
 
 /** The OpenAPI 3.1 document of these routes. */
-export function openApiOf(contracts: readonly Contract[]): object {
+function openApiOf(contracts: readonly Contract[]): object {
   const registry = new OpenAPIRegistry()
   for (const contract of contracts) registry.registerPath(operationOf(contract))
   registry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' })

@@ -19,7 +19,7 @@ function labelsByName(names: unknown): ReadonlyMap<string, number> {
 }
 
 /** Labels in the form that the CLIP port carries. */
-export class DitLabels implements TextEncoders {
+class DitLabels implements TextEncoders {
   readonly #classes: number
   readonly #names: ReadonlyMap<string, number>
 

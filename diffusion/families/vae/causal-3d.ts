@@ -24,14 +24,6 @@ export const framesOf = (g: Graph, video: Video, from: number, to = END): Video 
 /** Stretches of frames, one after the other. */
 export const joinFrames = (g: Graph, ...stretches: readonly Video[]): Video => g.op('Concat', stretches, { axis: TIME })
 
-/** `count` copies of the first frame in front: replicate padding towards the past. */
-export const repeatFirst = (g: Graph, video: Video, count: number): Video =>
-  joinFrames(g, ...new Array<Video>(count).fill(framesOf(g, video, 0, 1)), video)
-
-/** Repeats the outermost rows and columns: `pads` are top, left, bottom, right. */
-export const repeatEdges = (g: Graph, video: Video, [top = 0, left = 0, bottom = 0, right = 0]: readonly number[]) =>
-  g.op('Pad', [video, g.ints([0, 0, 0, top, left, 0, 0, 0, bottom, right])], { mode: 'edge' })
-
 export interface Convolution3d {
   /** Frames of zeros in front. */
   readonly past?: number

@@ -2,7 +2,7 @@
 import { sizeOf, tensor, type Tensor } from '../../tensor.ts'
 
 /** Frames [from, to) of [B, C, F, H, W], as far as there are any. */
-export function sliceFrames({ data, shape }: Tensor, from: number, to: number): Tensor {
+function sliceFrames({ data, shape }: Tensor, from: number, to: number): Tensor {
   const [batch = 0, channels = 0, frames = 0, height = 0, width = 0] = shape
   const [end, size] = [Math.min(to, frames), height * width]
   const count = Math.max(0, end - from)

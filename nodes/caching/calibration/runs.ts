@@ -38,7 +38,7 @@ export interface Observer<State> {
 }
 
 /** A configuration that computes everything, as a plain run does, and shows it; `sigmas` takes the noise level of each evaluation. */
-export function observing<State>(observer: Observer<State>, sigmas: number[]): CacheConfiguration {
+function observing<State>(observer: Observer<State>, sigmas: number[]): CacheConfiguration {
   return configure<object, PerBranch<State>>(
     {
       id: 'Calibration',

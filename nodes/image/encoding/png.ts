@@ -16,7 +16,7 @@ function chunk(type: string, data: Buffer): Buffer {
 }
 
 /** Adds one tEXt chunk per entry; values must be ASCII or Latin-1. */
-export function withText(png: Uint8Array, entries: Readonly<Record<string, string>>): Buffer {
+function withText(png: Uint8Array, entries: Readonly<Record<string, string>>): Buffer {
   const chunks = Object.entries(entries).map(([key, value]) => chunk('tEXt', Buffer.from(`${key}\0${value}`, 'latin1')))
   const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength)
   return Buffer.concat([bytes.subarray(0, AFTER_HEADER), ...chunks, bytes.subarray(AFTER_HEADER)])
