@@ -6,8 +6,8 @@ import type { Context } from './context.ts'
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
-/** Text inside a cell of a table. */
-const cell = (text: string): string => text.replaceAll('<', '&lt;').replaceAll('|', '\\|').replace(/\s+/g, ' ').trim()
+/** Text on one line, none of it markup. */
+const plain = (text: string): string => text.replaceAll('<', '&lt;').replace(/\s+/g, ' ').trim()
 const code = (value: unknown): string => `\`${typeof value === 'string' ? value : stringifyExact(value)}\``
 
 /** Default, range and choices of a widget; of a socket nothing. */
@@ -21,27 +21,28 @@ function values(type: unknown, options: Readonly<Record<string, unknown>>): stri
   ].join('; ')
 }
 
-function inputRow(name: string, spec: unknown, group: string): string {
+// Lists, not tables: the editor shows help in a narrow column.
+function inputLine(name: string, spec: unknown, group: string): string {
   const [type, more] = list(spec)
   const options = isRecord(more) ? more : {}
   const kind = Array.isArray(type) ? 'COMBO' : textOf(type)
-  const shown = group === 'optional' ? `${kind}, optional` : kind
-  return `| \`${name}\` | ${cell(shown)} | ${cell(values(type, options))} | ${cell(textOf(options['tooltip']))} |`
+  const facts = [kind, ...(group === 'optional' ? ['optional'] : []), values(type, options)].filter(
+    (fact) => fact !== '',
+  )
+  return `- **${name}** (${facts.join('; ')}) ${plain(textOf(options['tooltip']))}`.trimEnd()
 }
 
 /** Markdown of a definition as /object_info has it. */
 export function helpPage({ display_name, description, input, output, output_name }: ClassInfo): string {
   const inputs = ['required', 'optional'].flatMap((group) =>
-    Object.entries(input[group] ?? {}).map(([name, spec]) => inputRow(name, spec, group)),
+    Object.entries(input[group] ?? {}).map(([name, spec]) => inputLine(name, spec, group)),
   )
-  const outputs = output.map((type, at) => `| \`${output_name[at] ?? type}\` | ${cell(type)} |`)
+  const outputs = output.map((type, at) => `- **${output_name[at] ?? type}** (${type})`)
   return [
-    `# ${cell(display_name)}\n`,
+    `# ${plain(display_name)}\n`,
     `${description.replaceAll('<', '&lt;')}\n`,
-    ...(inputs.length > 0
-      ? ['## Inputs\n', '| Name | Type | Values | What it does |', '|---|---|---|---|', ...inputs]
-      : []),
-    ...(outputs.length > 0 ? ['\n## Outputs\n', '| Name | Type |', '|---|---|', ...outputs] : []),
+    ...(inputs.length > 0 ? ['## Inputs\n', ...inputs] : []),
+    ...(outputs.length > 0 ? ['\n## Outputs\n', ...outputs] : []),
   ].join('\n')
 }
 

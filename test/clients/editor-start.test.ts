@@ -197,10 +197,11 @@ describe('start', () => {
       const text = await page.text()
       expect(text).toMatch(/^# KSampler\n/)
       // As the declaration has them: a widget with its range, a choice, a socket, an output.
-      expect(text).toMatch(/\| `steps` \| INT \| default `30`; `1` to `10000` \| More steps/)
-      expect(text).toMatch(/\| `sampler_name` \| COMBO \| default `euler`; one of `\w+`, .*`euler`/)
-      expect(text).toMatch(/\| `cache` \| CACHE, optional \| {2}\|/)
-      expect(text).toMatch(/\| `LATENT` \| LATENT \|/)
+      expect(text).toMatch(/^- \*\*steps\*\* \(INT; default `30`; `1` to `10000`\) More steps/m)
+      expect(text).toMatch(/^- \*\*seed\*\* \(INT; default `0`; `0` to `18446744073709551615`\)/m)
+      expect(text).toMatch(/^- \*\*sampler_name\*\* \(COMBO; default `euler`; one of `\w+`, .*`euler`/m)
+      expect(text).toMatch(/^- \*\*cache\*\* \(CACHE; optional\)/m)
+      expect(text).toMatch(/^- \*\*LATENT\*\* \(LATENT\)$/m)
     },
   )
 
