@@ -57,6 +57,10 @@ const opened = ({ promptId, prompt, extraData, outputs, secrets }: RunRequest): 
   secrets,
 })
 
+/** A prompt may ask for no previews of its own; any other method is that of the model. */
+const withPreviewsOf = ({ extraData }: RunJob, shared: Engine): Engine =>
+  extraData['preview_method'] === 'none' ? { ...shared, previewSize: 0 } : shared
+
 async function run(request: RunRequest, signal: AbortSignal): Promise<void> {
   if (!engine) return
   const job = opened(request)
@@ -64,7 +68,7 @@ async function run(request: RunRequest, signal: AbortSignal): Promise<void> {
     post(message)
     channel.flush()
   })
-  const outcome = await execute(engine, job, outbox, signal)
+  const outcome = await execute(withPreviewsOf(job, engine), job, outbox, signal)
   free(freeLater)
   freeLater = { models: false, memory: false }
   post({ kind: 'done', promptId: job.promptId, outcome, events: outbox.take() })

@@ -94,3 +94,17 @@ it('refuses a missing input, and a ring that is there from the start', async () 
   first.inputs['image2'] = second.out(0)
   expect((await refused()).node_errors[first.id]?.errors[0]?.type).toBe('dependency_cycle')
 })
+
+it('an optional input that is left out has its default, a prompt from before it existed still runs', async () => {
+  for (const [inputs, value] of [
+    [{}, 127],
+    [{ scale: float(1) }, 255],
+    [{ mask: 0 }, 0],
+  ] as const) {
+    start()
+    const by = 'mask' in inputs ? { mask: mask(graph, float(inputs.mask)).out(0) } : inputs
+    const scaled = graph.node('TestOmittedOptionalInput', { image: image(graph, 'WHITE').out(0), ...by })
+    const saved = save(graph, scaled)
+    expect(await (await go()).pictures(saved)).toEqual([[value, value]])
+  }
+})

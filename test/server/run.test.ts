@@ -143,6 +143,23 @@ describe('a prompt', () => {
     modern.close()
   })
 
+  it('sends no previews of a prompt that asks for none', async () => {
+    const frames = () => client.log.filter(({ type }) => type === 'frame 1').length
+    for (const [preview_method, some] of [
+      ['none', false],
+      ['latent2rgb', true],
+      ['default', true],
+    ] as const) {
+      const before = frames()
+      const prompt = {
+        1: node('TestPreview', { frames: 4, seed: Math.floor(Math.random() * 1e9) }),
+        2: node('TestShow', { value: ['1', 0] }),
+      }
+      await client.run(prompt, { extra_data: { preview_method } })
+      expect(frames() > before, preview_method).toBe(some)
+    }
+  })
+
   it('keeps 64-bit seeds exact from the prompt to the node and the history', async () => {
     const prompt = `{"1":{"class_type":"TestConst","inputs":{"value":1}},"2":{"class_type":"TestSave","inputs":{"value":["1",0],"noise_seed":18446744073709551615,"filename_prefix":"deep/seed"}}}`
     const answer = await post(server.url, '/prompt', `{"client_id":"${client.id}","prompt":${prompt}}`)
