@@ -54,8 +54,14 @@ function count(image: ReturnType<typeof drawReport>, hex: string): number {
 describe('drawReport', () => {
   it('fills a cell by the share of blocks run: more skips, less of the colour of full steps', () => {
     const [few, many] = [drawReport(report(18)), drawReport(report(5))]
-    expect(count(few, '#e2a14a')).toBeGreaterThan(2 * count(many, '#e0a458'))
-    expect(count(many, '#6c8fb8')).toBeGreaterThan(count(few, '#5fa8a0'))
+    expect(count(few, '#e2a14a')).toBeGreaterThan(2 * count(many, '#e2a14a'))
+    expect(count(many, '#6c8fb8')).toBeGreaterThan(count(few, '#6c8fb8'))
+  })
+  it('leaves the chart of drift out where nothing was measured', () => {
+    const measured = report(5)
+    const rows = measured.rows.map(({ drift: _drift, accumulated: _accumulated, ...row }) => row)
+    const [height, lower] = [measured, { ...measured, rows }].map((one) => drawReport(one).shape[1] ?? 0)
+    expect(height! - lower!).toBe(128)
   })
   it('draws a run without rows', () => expect(drawReport({ ...report(0), rows: [], evaluations: 0 }).shape[3]).toBe(3))
 })

@@ -1,4 +1,4 @@
-/** Draws a CACHE_REPORT: the weave, drift against threshold, and time per evaluation. */
+/** Draws a CACHE_REPORT: the weave, drift against threshold where any was measured, and time per evaluation. */
 import type { CacheReport, ReportRow } from '../../../diffusion/caching/report-types.ts'
 import type { Tensor } from '../../../diffusion/tensor.ts'
 import { Canvas, textWidth } from './canvas.ts'
@@ -121,12 +121,15 @@ export function drawReport(report: CacheReport): Tensor {
   const lines = [...summary(report), ...report.warnings.map((warning) => `! ${warning}`.slice(0, 90))]
   const width =
     Math.max(left + cell * report.evaluations, MARGIN + Math.max(...lines.map((line) => textWidth(line)))) + MARGIN
-  const height = MARGIN + lines.length * 22 + 12 + all.length * 34 + 2 * (CHART + 18) + MARGIN
+  // Methods that go by a schedule measure nothing.
+  const hasDrift = report.rows.some(({ accumulated, drift }) => accumulated !== undefined || drift !== undefined)
+  const charts = hasDrift ? 2 : 1
+  const height = MARGIN + lines.length * 22 + 12 + all.length * 34 + charts * (CHART + 18) + MARGIN
   const canvas = new Canvas(width, height, BACKGROUND)
   lines.forEach((line, index) => canvas.text(MARGIN, MARGIN + index * 22, line, index === 0 ? INK : FAINT))
   const frame = { canvas, left, cell }
   const below = drawWeave(frame, all, report.depth, MARGIN + lines.length * 22 + 12) + 12
-  drawDrift(frame, all, report, below)
-  drawTime(frame, report, below + CHART + 18)
+  if (hasDrift) drawDrift(frame, all, report, below)
+  drawTime(frame, report, below + (charts - 1) * (CHART + 18))
   return canvas.image()
 }
