@@ -14,7 +14,7 @@ const entry = z.object({
   meta: z.record(z.string(), z.unknown()),
 })
 const id = z.object({ id: promptId })
-const most = z.object({ max_items: whole(0, 999_999_999).optional().describe('64 when not given.') })
+export const reportsAsked = z.object({ max_items: whole(0, 999_999_999).optional().describe('64 when not given.') })
 const summary = z.looseObject({ node: z.string(), index: z.int(), complete: z.boolean() })
 
 export const historyContracts: readonly Contract[] = [
@@ -56,7 +56,7 @@ export const historyContracts: readonly Contract[] = [
     path: '/heddle/reports',
     tag: 'History',
     summary: 'Summaries of the sampling runs of the newest prompts',
-    query: most,
+    query: reportsAsked,
     replies: {
       200: json('Summaries by prompt id.', z.record(z.string(), z.array(summary))),
       400: refused('max_items is no whole number.'),
