@@ -57,7 +57,10 @@ export class Jobs {
   constructor(parts: JobsParts) {
     this.#parts = parts
     this.#finished = new FinishedJobs(parts.history)
-    parts.watchers.onEnd(({ job, times }) => this.#estimates.learn(promptOf(job), times.all))
+    // Later, and of what ran: the prompt has to be read for it.
+    parts.watchers.onEnd(({ job, times }) => {
+      if (times.ran) setImmediate(() => this.#estimates.learn(promptOf(job), times.all))
+    })
     parts.watchers.askWith(async (id) => parts.history.has(id) || (await parts.queue.has(id)))
   }
 

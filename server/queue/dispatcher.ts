@@ -7,7 +7,7 @@ import type { JobObserver } from '../jobs/watchers.ts'
 import type { Hub } from '../socket/hub.ts'
 import type { History } from '../store/history.ts'
 import { MAX_ATTEMPTS, promptOf, type Job, type QueuePort } from './port.ts'
-import { fullStates, ProgressStates, type States } from './progress.ts'
+import { deltaMessage, ProgressStates } from './progress.ts'
 import { JobRecord } from './record.ts'
 import { QueueStatus } from './status.ts'
 
@@ -89,17 +89,15 @@ export class Dispatcher {
   /** Deltas go as they are to clients that know them; the others get whole states. */
   #tellProgress({ owner, job }: JobRecord, delta: TextEvent): void {
     const knows = (connection: Connection) => connection.supports(DELTAS)
+    const needsAll = (connection: Connection) => !knows(connection)
     const { hub } = this.#parts
     const { promptId } = job
-    if (hub.hasListeners(owner, knows)) {
-      const nodes = fullStates(promptId, delta.data['nodes'] as States)
-      hub.tell(owner, promptId, { type: 'heddle.progress', data: { prompt_id: promptId, nodes } }, knows)
-    }
-    this.#progress ??= new ProgressStates((states) => {
-      if (!hub.hasListeners(owner, (connection) => !knows(connection))) return
-      const data = { prompt_id: promptId, nodes: fullStates(promptId, states) }
-      hub.tell(owner, promptId, { type: 'progress_state', data }, (connection) => !knows(connection))
-    })
+    if (hub.hasListeners(owner, knows)) hub.tellSome(owner, deltaMessage(promptId, delta), knows)
+    this.#progress ??= new ProgressStates(
+      promptId,
+      () => hub.hasListeners(owner, needsAll),
+      (whole) => hub.tellSome(owner, whole, needsAll),
+    )
     this.#progress.note(delta)
   }
 

@@ -39,6 +39,12 @@ export class NodeTimes {
       this.#fail(data['node_id'])
   }
 
+  /** Whether some node was not taken from an earlier prompt. */
+  get ran(): boolean {
+    for (const { state } of this.#nodes.values()) if (state !== 'cached') return true
+    return false
+  }
+
   /** Progress of the nodes that were touched, by id. */
   get all(): Readonly<Record<string, NodeProgress>> {
     const shown = [...this.#nodes].map(([id, timed]) => {

@@ -5,39 +5,51 @@ import type { TextEvent } from '../engine/protocol.ts'
 const INTERVAL = 50
 const NODES_PER_MILLISECOND = 4
 
-export type States = Readonly<Record<string, object>>
+type States = Readonly<Record<string, object>>
 
-/** States as clients have them: with the prompt and all names of each node. */
-export function fullStates(promptId: string, states: States): Record<string, object> {
-  const full: Record<string, object> = {}
-  for (const [id, state] of Object.entries(states)) {
-    const names = { node_id: id, display_node_id: id, parent_node_id: null, real_node_id: id }
-    full[id] = { ...names, prompt_id: promptId, ...state }
-  }
-  return full
+/** The state of one node as clients have it, with the prompt and all names, as JSON behind its id. */
+function stateText(promptId: string, id: string, state: object): string {
+  const names = { node_id: id, display_node_id: id, parent_node_id: null, real_node_id: id }
+  return `${JSON.stringify(id)}:${JSON.stringify({ ...names, prompt_id: promptId, ...state })}`
+}
+
+/** A message with the states of nodes. It is made of texts: of thousands, one object would hold everything up for too long. */
+const message = (type: string, promptId: string, states: readonly string[]): string =>
+  `{"type":"${type}","data":{"prompt_id":${JSON.stringify(promptId)},"nodes":{${states.join()}}}}`
+
+/** What has changed, for clients that put it together themselves. */
+export function deltaMessage(promptId: string, delta: TextEvent): string {
+  const changed = Object.entries(delta.data['nodes'] as States)
+  return message(
+    'heddle.progress',
+    promptId,
+    changed.map(([id, state]) => stateText(promptId, id, state)),
+  )
 }
 
 /** The state of one running prompt. */
 export class ProgressStates {
-  readonly #send: (states: States) => void
-  readonly #nodes: Record<string, object> = {}
-  #count = 0
+  readonly #promptId: string
+  readonly #isHeard: () => boolean
+  readonly #send: (whole: string) => void
+  /** What is sent of each node, or, where nobody has listened yet, its state. */
+  readonly #nodes = new Map<string, string | object>()
   #sentAt = 0
   #timer: NodeJS.Timeout | null = null
 
-  constructor(send: (states: States) => void) {
+  constructor(promptId: string, isHeard: () => boolean, send: (whole: string) => void) {
+    this.#promptId = promptId
+    this.#isHeard = isHeard
     this.#send = send
   }
 
   /** Takes a delta; sends the state now or a little later. */
   note(delta: TextEvent): void {
-    const nodes = delta.data['nodes'] as States
-    for (const [id, state] of Object.entries(nodes)) {
-      if (!(id in this.#nodes)) this.#count++
-      this.#nodes[id] = state
-    }
+    const isHeard = this.#isHeard()
+    for (const [id, state] of Object.entries(delta.data['nodes'] as States))
+      this.#nodes.set(id, isHeard ? stateText(this.#promptId, id, state) : state)
     if (this.#timer) return
-    const wait = this.#sentAt + INTERVAL + this.#count / NODES_PER_MILLISECOND - Date.now()
+    const wait = this.#sentAt + INTERVAL + this.#nodes.size / NODES_PER_MILLISECOND - Date.now()
     if (wait <= 0) this.#flush()
     else this.#timer = setTimeout(() => this.#flush(), wait)
   }
@@ -51,6 +63,10 @@ export class ProgressStates {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     this.#sentAt = Date.now()
-    this.#send(this.#nodes)
+    if (!this.#isHeard()) return
+    const texts = [...this.#nodes].map(([id, state]) =>
+      typeof state === 'string' ? state : stateText(this.#promptId, id, state),
+    )
+    this.#send(message('progress_state', this.#promptId, texts))
   }
 }

@@ -1,7 +1,7 @@
 /** The queue: in memory while the server runs, and in a SQLite file for when it ends. */
 import type Database from 'libsql'
 import type { Secrets } from '../engine/protocol.ts'
-import { parseOwn, stringifyExact } from '../json.ts'
+import { parseOwn } from '../json.ts'
 import type { Writer } from '../store/writer.ts'
 import { byTurn, DuplicateError, type Job, type JobTexts, type NewJob, type QueuePort } from './port.ts'
 
@@ -10,18 +10,18 @@ interface Row {
   readonly prompt_id: string
   readonly number: number
   readonly attempt: number
-  readonly job: string
+  readonly prompt: string
+  readonly extra_data: string
+  readonly outputs: string
 }
 
-const stored = ({ prompt, extraData, outputs }: JobTexts): string =>
-  `{"prompt":${prompt},"extraData":${extraData},"outputs":${outputs}}`
-
-function toJob({ number, prompt_id: promptId, attempt, job }: Row): Job {
-  const { prompt, extraData, outputs } = parseOwn(job) as Pick<Job, 'extraData' | 'outputs'> & { prompt: unknown }
-  const [promptText, extraText, outputsText] = [prompt, extraData, outputs].map((part) => stringifyExact(part))
-  const texts = { prompt: promptText ?? '', extraData: extraText ?? '', outputs: outputsText ?? '' }
-  return { number, promptId, attempt, extraData, outputs, texts }
+function toJob({ number, prompt_id: promptId, attempt, prompt, extra_data, outputs }: Row): Job {
+  const extraData = parseOwn(extra_data) as Job['extraData']
+  const texts = { prompt, extraData: extra_data, outputs }
+  return { number, promptId, attempt, extraData, outputs: parseOwn(outputs) as Job['outputs'], texts }
 }
+
+const lengthOf = ({ prompt, extraData, outputs }: JobTexts): number => prompt.length + extraData.length + outputs.length
 
 /** A job as memory holds it. */
 interface Entry {
@@ -67,7 +67,7 @@ export class SqliteQueue implements QueuePort {
       count: prepare(`INSERT OR REPLACE INTO counters VALUES ('number', ?)`),
       pause: prepare(`INSERT OR REPLACE INTO counters VALUES ('paused', ?)`),
       move: prepare('UPDATE queue SET number = ? WHERE place = ?'),
-      put: prepare(`INSERT INTO queue VALUES (?, ?, ?, 'pending', 0, ?)`),
+      put: prepare(`INSERT INTO queue VALUES (?, ?, ?, 'pending', 0, ?, ?, ?)`),
       get: prepare('SELECT * FROM queue WHERE place = ?'),
       mark: prepare('UPDATE queue SET state = ?, attempt = ? WHERE place = ?'),
       drop: prepare('DELETE FROM queue WHERE place = ?'),
@@ -82,7 +82,7 @@ export class SqliteQueue implements QueuePort {
     // A server that died between writing the history and emptying the queue has finished these.
     this.#statements.ended.run()
     const { changes } = this.#statements.lost.run()
-    for (const row of this.#statements.all.all() as Omit<Row, 'job'>[]) {
+    for (const row of this.#statements.all.all() as Pick<Row, 'place' | 'prompt_id' | 'number' | 'attempt'>[]) {
       this.#ids.add(row.prompt_id)
       const { place, number, prompt_id: promptId, attempt } = row
       this.#place = Math.max(this.#place, place)
@@ -96,15 +96,17 @@ export class SqliteQueue implements QueuePort {
   }
 
   async put(job: NewJob): Promise<void> {
-    const { promptId } = job
+    const { promptId, texts } = job
     if (this.#ids.has(promptId)) throw new DuplicateError(`a prompt with the id ${promptId} is in the queue already`)
-    const text = stored(job.texts)
     this.#ids.add(promptId)
     const place = ++this.#place
     try {
       this.#writer.writeLast(this.#count)
-      await this.#writer.durable(() => this.#statements.put.run(place, promptId, job.number, text))
-      const kept = text.length <= SMALL ? job : null
+      const { prompt, extraData, outputs } = texts
+      await this.#writer.durable(() =>
+        this.#statements.put.run(place, promptId, job.number, prompt, extraData, outputs),
+      )
+      const kept = lengthOf(texts) <= SMALL ? job : null
       this.#insert({ place, number: job.number, promptId, attempt: 0, job: kept, secrets: job.secrets })
     } catch (error) {
       this.#ids.delete(promptId)

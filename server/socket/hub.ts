@@ -80,12 +80,17 @@ export class Hub {
     return this.#connections.size > 0 && this.#all().some(only)
   }
 
-  /** Sends an event of a prompt to its owner, or by ComfyUI's rule when it has none; `only` picks among them. */
-  tell(owner: string | null, promptId: string, event: EngineEvent, only?: (connection: Connection) => boolean): void {
-    const all = owner !== null ? [...(this.#connections.get(owner) ?? [])] : FOR_ALL.test(event.type) ? this.#all() : []
-    const listeners = only ? all.filter(only) : all
-    // Progress, which goes to a choice of listeners, is not numbered: what was missed of it is in the next state.
-    const sessions = owner === null || only || isPreview(event) ? [] : this.#sessionsOf(owner)
+  /** Sends a text to those that `only` picks of an owner's connections, or of all; nobody hears it later. */
+  tellSome(owner: string | null, text: string, only: (connection: Connection) => boolean): void {
+    for (const connection of owner === null ? this.#all() : (this.#connections.get(owner) ?? []))
+      if (only(connection)) connection.text(text)
+  }
+
+  /** Sends an event of a prompt to its owner, or by ComfyUI's rule when it has none. */
+  tell(owner: string | null, promptId: string, event: EngineEvent): void {
+    const listeners =
+      owner !== null ? [...(this.#connections.get(owner) ?? [])] : FOR_ALL.test(event.type) ? this.#all() : []
+    const sessions = owner === null || isPreview(event) ? [] : this.#sessionsOf(owner)
     if (listeners.length + sessions.length === 0) return
     if (!isPreview(event)) {
       const text = event.json ?? stringifyExact(event)

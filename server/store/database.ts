@@ -14,7 +14,8 @@ const LOG_PAGES = 4000
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS queue (
     place INTEGER PRIMARY KEY, prompt_id TEXT NOT NULL, number REAL NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'running')), attempt INTEGER NOT NULL, job TEXT NOT NULL
+    state TEXT NOT NULL CHECK (state IN ('pending', 'running')), attempt INTEGER NOT NULL,
+    prompt TEXT NOT NULL, extra_data TEXT NOT NULL, outputs TEXT NOT NULL
   );
   CREATE TABLE IF NOT EXISTS history (
     place INTEGER PRIMARY KEY, prompt_id TEXT NOT NULL UNIQUE, entry TEXT NOT NULL, nodes TEXT NOT NULL
@@ -38,8 +39,9 @@ const FROM_1 = `
   ALTER TABLE queue RENAME TO queue_1;
   ALTER TABLE history RENAME TO history_1;
   ${SCHEMA}
-  INSERT INTO queue (prompt_id, number, state, attempt, job)
-    SELECT prompt_id, number, state, attempt, job FROM queue_1 ORDER BY number, prompt_id;
+  INSERT INTO queue (prompt_id, number, state, attempt, prompt, extra_data, outputs)
+    SELECT prompt_id, number, state, attempt, json_extract(job, '$.prompt'), json_extract(job, '$.extraData'),
+      json_extract(job, '$.outputs') FROM queue_1 ORDER BY number, prompt_id;
   INSERT INTO history SELECT place, prompt_id, entry, coalesce(nodes, '{}') FROM history_1 LEFT JOIN node_times USING (prompt_id);
   DROP TABLE queue_1;
   DROP TABLE history_1;
