@@ -1,6 +1,7 @@
 /** Clients that take memory: who reads nothing, who names itself at length, and who begins one session after another. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
+import { MessageRate } from '../../server/guard/flood.ts'
 import type { Connection } from '../../server/socket/connection.ts'
 import { Hub } from '../../server/socket/hub.ts'
 
@@ -72,6 +73,18 @@ describe('a client that reads nothing', () => {
     await closed
     expect(most).toBeGreaterThan(8 * MB)
     expect(most).toBeLessThan(18 * MB)
+  })
+})
+
+describe('a client that sends much', () => {
+  it('may send 20 messages a second for ever, and 100 at once', () => {
+    const rate = new MessageRate()
+    let now = performance.now()
+    for (let sent = 0; sent < 2000; sent++) expect(rate.take((now += 50))).toBe(true)
+    now += 60_000
+    const taken = Array.from({ length: 150 }, () => rate.take(now)).filter((one) => one)
+    expect(taken).toHaveLength(100)
+    expect(rate.take(now + 10)).toBe(false)
   })
 })
 

@@ -63,7 +63,12 @@ async function codeAfter(opcode: number, count: number, length?: number): Promis
   let heard = Buffer.alloc(0)
   socket.on('error', () => undefined).on('data', (part: Buffer) => (heard = Buffer.concat([heard, part])))
   const closed = dropped(socket)
-  socket.write(Buffer.concat(Array.from({ length: count }, () => frame(opcode, Buffer.from('x'), length))))
+  // A few at a time: the library itself ends a client that sends many pings before it could answer one.
+  const few = Buffer.concat(Array.from({ length: Math.min(count, 10) }, () => frame(opcode, Buffer.from('x'), length)))
+  for (let sent = 0; sent < count && !socket.destroyed; sent += 10) {
+    socket.write(few)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
   await closed
   return heard.readUInt16BE(heard.lastIndexOf(0x88) + 2)
 }
@@ -71,7 +76,7 @@ async function codeAfter(opcode: number, count: number, length?: number): Promis
 describe('a websocket', () => {
   it('that floods the server is put out with 1008, as is one that pings without end; others hear on', async () => {
     const quiet = await Client.connect(server)
-    expect(await codeAfter(TEXT, 300)).toBe(1008)
+    for (const opcode of [TEXT, PING, PONG]) expect(await codeAfter(opcode, 300)).toBe(1008)
     for (const opcode of [PING, PONG, TEXT]) {
       const { socket } = await plain()
       const closed = dropped(socket)
