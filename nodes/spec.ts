@@ -238,7 +238,21 @@ export function choice<const C extends readonly string[]>(
   }
 }
 
-/** The name of a file in one of the server's folders; `upload` adds the editor's upload button. */
+/** Folders of pictures and other files that come and go. */
+export const FILE_FOLDERS = ['input', 'output', 'temp'] as const
+export type FileFolder = (typeof FILE_FOLDERS)[number]
+
+/** Splits a name as ComfyUI writes it when it says which folder is meant: `a.png [output]`; the folder is null without that ending. */
+export function annotated(text: string): { readonly folder: FileFolder | null; readonly name: string } {
+  const [, name, ending] = /^(.*) \[(\w+)\]$/s.exec(text) ?? []
+  const folder = FILE_FOLDERS.find((one) => one === ending)
+  return folder && name !== undefined ? { folder, name } : { folder: null, name: text }
+}
+
+/**
+ * The name of a file in one of the server's folders. `upload` adds the editor's upload button, and lets names say which other folder
+ * they are of (see `annotated`), which they do when they come from a mask editor.
+ */
 export function file(folder: string, o: Help & { readonly upload?: boolean } = {}): Spec<string> {
   return {
     ...widget,
@@ -246,7 +260,12 @@ export function file(folder: string, o: Help & { readonly upload?: boolean } = {
     options: (lists) => ({ options: lists(folder), ...(o.upload ? { image_upload: true } : {}), ...tooltip(o.help) }),
     parse(value, lists) {
       const names = lists(folder)
-      if (typeof value === 'string' && names.includes(value)) return good(value)
+      const isThere = (text: string): boolean => {
+        if (names.includes(text)) return true
+        const elsewhere = o.upload ? annotated(text) : null
+        return elsewhere?.folder ? lists(elsewhere.folder).includes(elsewhere.name) : false
+      }
+      if (typeof value === 'string' && isThere(value)) return good(value)
       if (names.length > 0) return notInList(value, names)
       const details = `received ${shown(value)}, but ${folder}/ has no files yet: put one there and choose it`
       return bad('value_not_in_list', 'Value not in list', details)

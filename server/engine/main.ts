@@ -34,7 +34,7 @@ async function start(init: EngineInit): Promise<void> {
     memo,
     files: new ConfinedFiles(init.folders),
     models: new ModelStore(init.modelDirs, (value) => memo.holds(value)),
-    lists: (folder) => listFiles(init.modelDirs, init.folders.input, folder),
+    lists: (folder) => listFiles(init.modelDirs, init.folders, folder),
     metadata: init.metadata,
     previewSize: init.previewSize,
     pace: new Pace(init.markFile),

@@ -1,6 +1,7 @@
 /** GET /view: the bytes of a picture or other file of the input, output and temp folders, as they are or re-encoded. */
 import { basename, extname } from 'node:path'
 import type { Request, Response, Router } from 'express'
+import { annotated, FILE_FOLDERS } from '../../nodes/spec.ts'
 import { existingFile, NotFoundError, OutsideError } from '../store/confine.ts'
 import { queryText } from './body.ts'
 import type { Context, DataFolders } from './context.ts'
@@ -12,16 +13,15 @@ const SAFE = new Set([
 ]) // prettier-ignore
 /** 64 megapixels. */
 const MAX_PIXELS = 64_000_000
-const TYPES = ['input', 'output', 'temp'] as const
 
 /** The folder and the name asked for; a name may end in ' [output]', which goes before `type`. */
 function place(request: Request, folders: DataFolders): { root: string; name: string; folder: string } | null {
   const asked = queryText(request, 'filename') ?? ''
-  const annotated = /^(.*) \[(input|output|temp)\]$/.exec(asked)
-  const type = annotated?.[2] ?? queryText(request, 'type') ?? 'output'
-  const known = TYPES.find((one) => one === type)
+  const { folder, name } = annotated(asked)
+  const type = folder ?? queryText(request, 'type') ?? 'output'
+  const known = FILE_FOLDERS.find((one) => one === type)
   if (!known) return null
-  return { root: folders[known], name: annotated?.[1] ?? asked, folder: queryText(request, 'subfolder') ?? '' }
+  return { root: folders[known], name, folder: queryText(request, 'subfolder') ?? '' }
 }
 
 interface Encoding {

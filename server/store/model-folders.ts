@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, statSync, type Dirent } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { TAESD_NAMES } from '../../diffusion/families/vae/taesd-names.ts'
+import { FILE_FOLDERS, type FileFolder } from '../../nodes/spec.ts'
 import { UNFINISHED } from './write.ts'
 
 /** Folder names as users have them; the second of a pair is its older name. */
@@ -121,9 +122,14 @@ export function taesdFiles(modelDirs: readonly ModelDir[], name: string): readon
 const isFinished = (name: string): boolean => !name.startsWith(UNFINISHED)
 const isPicture = (name: string): boolean => isFinished(name) && /\.(png|jpe?g|webp|gif|avif|tiff?|bmp)$/i.test(name)
 
-/** Choices of file inputs: names of models, or of pictures in the input folder. */
-export function listFiles(modelDirs: readonly ModelDir[], inputFolder: string, folder: string): readonly string[] {
-  if (folder === 'input') return filesBelow(inputFolder, isPicture)
+/** Choices of file inputs: names of models, or of pictures in the folder for input, output or temporary files. */
+export function listFiles(
+  modelDirs: readonly ModelDir[],
+  folders: Readonly<Record<FileFolder, string>>,
+  folder: string,
+): readonly string[] {
+  const pictures = FILE_FOLDERS.find((one) => one === folder)
+  if (pictures) return filesBelow(folders[pictures], isPicture)
   const names = modelsIn(modelDirs, folder).map(({ name }) => name)
   return folder === 'vae' ? [...names, ...TAESD_NAMES.filter((name) => taesdFiles(modelDirs, name).length > 0)] : names
 }

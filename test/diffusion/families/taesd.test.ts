@@ -110,11 +110,11 @@ describe('in vae_approx', () => {
   })
 
   it('it is offered as an autoencoder by its name', async () => {
-    expect(listFiles([root], root, 'vae')).toEqual(['taesd', 'taesdxl'])
+    expect(listFiles([root], { input: root, output: root, temp: root }, 'vae')).toEqual(['taesd', 'taesdxl'])
     const lone = join(root, 'lone')
     await mkdir(join(lone, 'vae_approx'), { recursive: true })
     await cp(approximate('taesd_encoder.safetensors'), join(lone, 'vae_approx/taesd_encoder.safetensors'))
-    expect(listFiles([lone], root, 'vae')).toEqual([])
+    expect(listFiles([lone], { input: root, output: root, temp: root }, 'vae')).toEqual([])
   })
 
   it('it draws the previews of models whose latents it knows, and of no others', async () => {
