@@ -4,6 +4,7 @@ import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { CASES, type Case } from './engine/cases.ts'
+import { processorTime } from './engine/cpu.ts'
 import { Load, startServer } from './engine/load.ts'
 import { ENGINE_RESULT, engineTable, type EngineResult } from './engine/result.ts'
 import { ROOT } from './options.ts'
@@ -36,6 +37,8 @@ try {
   for (const _ of [1, 2, 3]) await first?.measure(client, 20)
   const rows: EngineResult['rows'] = []
   for (const one of CASES) rows.push(await measured(one))
+  const spent = server === null ? null : await processorTime(client, server)
+  if (spent !== null) process.stderr.write(`${spent}\n`)
   const result: EngineResult = {
     command: `npx heddle bench engine${options.quick ? ' --quick' : options.runs === 15 ? '' : ` --runs ${options.runs}`}`,
     machine: machineOf(),

@@ -30,6 +30,7 @@ export function wide(count: number, value: number): Prompt {
 
 export interface Target {
   readonly url: string
+  readonly pid: number | undefined
   stop(): Promise<void>
 }
 
@@ -47,6 +48,7 @@ export async function startServer(): Promise<Target> {
   })
   return {
     url,
+    pid: child.pid,
     async stop() {
       child.kill('SIGTERM')
       await ended
