@@ -68,8 +68,18 @@ export class Gallery extends Panel {
     this.dispatchEvent(new CustomEvent('tab', { detail: 'report', bubbles: true, composed: true }))
   }
 
-  private pictures(item: HistoryItem): TemplateResult {
-    const files = item.images.map(({ file }) => file)
+  /** Previews that the server no longer has: it empties its folder of temporary files at every start. */
+  private readonly gone = new Set<string>()
+
+  private missing({ type }: HistoryItem['images'][number]['file'], address: string): void {
+    if (type !== 'temp') return
+    this.gone.add(address)
+    this.requestUpdate()
+  }
+
+  private pictures(item: HistoryItem): TemplateResult | typeof nothing {
+    const files = item.images.map(({ file }) => file).filter((file) => !this.gone.has(server.address(file)))
+    if (files.length === 0) return nothing
     return html`<div class="pictures ${files.length === 1 ? 'single' : ''}">
       ${files.map(
         (file, i) =>
@@ -78,7 +88,12 @@ export class Gallery extends Panel {
             aria-label=${`Show ${file.filename} large`}
             @click=${() => this.app.view(files, i)}
           >
-            <img src=${server.address(file)} alt=${file.filename} loading="lazy" />
+            <img
+              src=${server.address(file)}
+              alt=${file.filename}
+              loading="lazy"
+              @error=${() => this.missing(file, server.address(file))}
+            />
           </button>`,
       )}
     </div>`
