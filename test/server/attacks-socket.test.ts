@@ -38,13 +38,13 @@ const UPGRADE = [
   `Sec-WebSocket-Key: ${'A'.repeat(22)}==`,
 ]
 /** A TCP connection that has asked to be a websocket; resolves with the status. */
-const plain = (): Promise<{ socket: Socket; status: number }> =>
+const plain = (path = '/ws'): Promise<{ socket: Socket; status: number }> =>
   new Promise((resolve, reject) => {
     const { port, host } = new URL(server.url)
     const socket = connect(Number(port), '127.0.0.1')
     socket.on('error', reject)
     socket.once('data', (text: Buffer) => resolve({ socket, status: Number(text.toString().split(' ')[1]) }))
-    socket.write(`GET /ws HTTP/1.1\r\nHost: ${host}\r\n${UPGRADE.join('\r\n')}\r\n\r\n`)
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${UPGRADE.join('\r\n')}\r\n\r\n`)
   })
 
 const [TEXT, PING, PONG] = [1, 9, 10]
@@ -122,8 +122,23 @@ describe('a websocket', () => {
     expect((await get(server.url, '/prompt')).status).toBe(200)
   })
 
+  it('is opened at two places only', async () => {
+    for (const [path, status] of [
+      ['/ws', 101],
+      ['/api/ws?clientId=a', 101],
+      ['/', 404],
+      ['/wsx', 404],
+      ['/api/prompt', 404],
+      ['//ws', 404],
+    ] as const) {
+      const { socket, status: got } = await plain(path)
+      expect(got, path).toBe(status)
+      socket.destroy()
+    }
+  })
+
   it('is one of a bounded number', async () => {
-    const all = await Promise.all(Array.from({ length: 540 }, plain))
+    const all = await Promise.all(Array.from({ length: 540 }, () => plain()))
     const statuses = all.map(({ status }) => status)
     expect(new Set(statuses)).toEqual(new Set([101, 503]))
     expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(20)
