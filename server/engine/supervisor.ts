@@ -47,6 +47,8 @@ export class Supervisor {
   #ready: Promise<ChildProcess>
   #announce: Pending<ChildProcess> | null = null
   readonly #questions = new Questions()
+  /** Who waits for jobs that were asked back. */
+  readonly #recalls: (() => void)[] = []
   /** Jobs that were handed over, in the order they run. */
   readonly #line = new Map<string, Running>()
   #failedStarts = 0
@@ -98,9 +100,14 @@ export class Supervisor {
     })
   }
 
-  /** Asks for all jobs back that have not started; they end with NotStartedError. */
-  recall(): void {
-    if (this.#child) this.#send(this.#child, { kind: 'recall' })
+  /** Asks for all jobs back that have not started; they end with NotStartedError, and then this resolves. */
+  recall(): Promise<void> {
+    const child = this.#child
+    if (!child) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#recalls.push(resolve)
+      this.#send(child, { kind: 'recall' })
+    })
   }
 
   /** Asks a running job to stop; kills its engine if it has not within the grace time. The job then ends 'interrupted'. */
@@ -207,6 +214,7 @@ export class Supervisor {
           this.#line.delete(promptId)
           running?.reject(new NotStartedError('it was asked back'))
         }
+        this.#recalls.shift()?.()
         return
       case 'events':
         if (this.#line.has(message.promptId)) this.#options.onEvents(message.promptId, message.events)
@@ -239,6 +247,7 @@ export class Supervisor {
     this.#up = false
     this.#endAll(error)
     this.#questions.failAll(error)
+    for (const resolve of this.#recalls.splice(0)) resolve()
     if (this.#stopping) return this.#announce?.reject(error)
     this.#restart(error)
   }

@@ -8,6 +8,7 @@ import type { Hub } from '../socket/hub.ts'
 import type { History } from '../store/history.ts'
 import { MAX_ATTEMPTS, promptOf, type Job, type QueuePort } from './port.ts'
 import { deltaMessage, ProgressStates } from './progress.ts'
+import { Recall } from './recall.ts'
 import { JobRecord } from './record.ts'
 import { QueueStatus } from './status.ts'
 
@@ -42,6 +43,7 @@ export class Dispatcher {
   #lastTook = Infinity
   #wanted: NodeJS.Immediate | null = null
   readonly #status: QueueStatus
+  readonly #recall: Recall
   #watch: NodeJS.Timeout | null = null
   #stopping = false
 
@@ -53,6 +55,7 @@ export class Dispatcher {
       () => queue.size(),
       () => observer.changed(),
     )
+    this.#recall = new Recall(parts.engine, () => this.wake())
   }
 
   /** Runs whatever is pending; called after every `put` and at the start. */
@@ -130,7 +133,7 @@ export class Dispatcher {
 
   /** The queue was paused, goes on, or has another order. */
   rearranged(): void {
-    if (this.#line.length > 1) this.#parts.engine.recall()
+    if (this.#line.length > 1) this.#recall.ask()
     this.tellStatus()
     this.wake()
   }
@@ -156,7 +159,7 @@ export class Dispatcher {
   withdraw(wanted: (promptId: string) => boolean): void {
     const staged = this.#line.slice(1).filter(({ job }) => wanted(job.promptId))
     for (const record of staged) record.withdrawn = true
-    if (staged.length > 0) this.#parts.engine.recall()
+    if (staged.length > 0) this.#recall.ask()
   }
 
   #recordOf(promptId: string): JobRecord | undefined {
@@ -167,8 +170,13 @@ export class Dispatcher {
   #fill(): void {
     try {
       const { queue } = this.#parts
-      if (this.#line.slice(1).some(({ job }) => queue.isBehind(job.promptId))) this.#parts.engine.recall()
-      while (!this.#stopping && !queue.isPaused && this.#line.length < (this.#lastTook < SHORT ? AHEAD : 1)) {
+      if (this.#line.slice(1).some(({ job }) => queue.isBehind(job.promptId))) this.#recall.ask()
+      while (
+        !this.#stopping &&
+        !this.#recall.isOut &&
+        !queue.isPaused &&
+        this.#line.length < (this.#lastTook < SHORT ? AHEAD : 1)
+      ) {
         const job = queue.take()
         if (!job) return
         this.#start(job)
@@ -211,7 +219,7 @@ export class Dispatcher {
     this.#watch = null
     if (this.#line.length < 2) return
     const left = LONG - (performance.now() - this.#since)
-    if (left <= 0) this.#parts.engine.recall()
+    if (left <= 0) this.#recall.ask()
     else this.#watch = setTimeout(() => this.#look(), left)
   }
 
