@@ -2,6 +2,7 @@
 import { toPrompt } from '../formats/workflow/to-prompt.ts'
 import { Editor } from './canvas/editor.ts'
 import { EDITOR_TYPES, parseNodeTypes, type NodeTypes } from './model/node-types.ts'
+import { advanced, entered, secondsLeft, type Progress } from './model/progress.ts'
 import { Runs } from './model/runs.ts'
 import { isWorkflow, parseWorkflow } from './model/workflow.ts'
 import { fromPrompt } from './model/from-prompt.ts'
@@ -16,14 +17,6 @@ export interface Note {
   readonly at: Date
   readonly kind: 'info' | 'error'
   readonly text: string
-}
-
-export interface Progress {
-  readonly node: string
-  readonly title: string
-  readonly value: number
-  readonly max: number
-  readonly startedAt: number
 }
 
 const MAX_NOTES = 200
@@ -192,28 +185,20 @@ export class App extends EventTarget {
   }
 
   private entered(node: string | null): void {
-    this.progress =
-      node === null ? null : { node, title: this.titleOf(node), value: 0, max: 0, startedAt: performance.now() }
+    this.progress = node === null ? null : entered(node, this.titleOf(node), performance.now())
   }
 
   private advanced(node: string | null, value: number, max: number): void {
     const id = node ?? this.runs.running
     if (id === null) return
-    const same = this.progress?.node === id
-    this.progress = {
-      node: id,
-      title: this.titleOf(id),
-      value,
-      max,
-      startedAt: same ? this.progress!.startedAt : performance.now(),
-    }
+    const now = performance.now()
+    const before = this.progress?.node === id ? this.progress : entered(id, this.titleOf(id), now)
+    this.progress = advanced(before, value, max, now)
   }
 
   /** Seconds left of the running node, by its pace so far; null before there is one. */
   get secondsLeft(): number | null {
-    const { progress } = this
-    if (!progress || progress.value <= 0 || progress.max <= progress.value) return null
-    return ((performance.now() - progress.startedAt) / 1000 / progress.value) * (progress.max - progress.value)
+    return this.progress && secondsLeft(this.progress, performance.now())
   }
 
   // --- actions -----------------------------------------------------------------
