@@ -47,6 +47,7 @@ const DETERMINISTIC = [
   ['heunpp2', 0.8, 1.3],
   ['dpm_2', 1.7, 2.6],
   ['dpmpp_2m', 1.7, 2.6],
+  ['res_multistep', 1.7, 4],
   ['uni_pc', 1.7, 4.5],
   ['uni_pc_bh2', 1.7, 5.5],
   ['lms', 1.8, 5],
@@ -133,6 +134,20 @@ describe('steps written out', () => {
     const aim = (1 + 1 / (2 * r)) * d1 - (1 / (2 * r)) * d0
     const second = aim + (first - aim) * 0.4
     const { end } = await run('dpmpp_2m', [1, 0.5, 0.2, 0], [2])
+    expect(end.data[0]).toBeCloseTo(clean(second, 0.2), 6)
+  })
+
+  it('res_multistep weights both estimates by phi functions, as ComfyUI does', async () => {
+    const clean = (x: number, sigma: number) => expectClean('flow', x, sigma)
+    const d0 = clean(2, 1)
+    const first = d0 + (2 - d0) * 0.5
+    const d1 = clean(first, 0.5)
+    const h = Math.log(0.5 / 0.2)
+    const c2 = Math.log(0.5 / 1) / h
+    const phi1 = Math.expm1(-h) / -h
+    const phi2 = (phi1 - 1) / -h
+    const second = Math.exp(-h) * first + h * ((phi1 - phi2 / c2) * d1 + (phi2 / c2) * d0)
+    const { end } = await run('res_multistep', [1, 0.5, 0.2, 0], [2])
     expect(end.data[0]).toBeCloseTo(clean(second, 0.2), 6)
   })
 
