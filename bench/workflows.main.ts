@@ -1,4 +1,4 @@
-/** Writes a saved workflow for every caching method into workflows/: `npx tsx bench/workflows.main.ts`, after a new method or setting. */
+/** `heddle bench workflows`: writes a saved workflow for every caching method into workflows/, after a new method or setting. */
 import { writeFile } from 'node:fs/promises'
 import { loadRegistry } from '../server/engine/registry.ts'
 import { workflowFiles, workflowPath } from './workflow-files.ts'

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { PROVIDERS } from '../diffusion/onnx/providers.ts'
+import { subjectsHelp } from './commands/bench-subjects.ts'
 
 /** Integer option within a range. */
 const whole = (min: number, max: number) => (text: string) => {
@@ -121,9 +122,10 @@ program
   })
 
 device(program.command('bench'))
-  .description('measure fidelity and speed: heddle bench cache --help')
-  .argument('<subject>', 'what to measure: cache')
+  .description('measure fidelity and speed')
+  .argument('<subject>', 'what to measure, of the list below')
   .argument('[arguments...]', 'passed on')
+  .addHelpText('after', subjectsHelp)
   .passThroughOptions()
   .allowUnknownOption()
   .action(async (subject: string, args: string[], options: object) => {

@@ -87,7 +87,7 @@ describe('shipped workflows', () => {
     expect(checked.nodeErrors).toEqual({})
   })
 
-  it('every caching method has one, as `npx tsx bench/workflows.main.ts` writes it', async () => {
+  it('every caching method has one, as `heddle bench workflows` writes it', async () => {
     for (const { name, text } of await workflowFiles(registry))
       expect(names.includes(name) && (await readFile(join(FOLDER, name), 'utf8')), `run it for ${name}`).toBe(text)
   })

@@ -6,13 +6,14 @@ export function listModels(options: PlaceOptions): void {
   const missing = missingDirs(options.models)
   if (missing.length > 0) throw new Error(`These folders do not exist: ${missing.join(', ')}`)
   const { modelDirs } = placesOf(options)
-  let found = 0
-  for (const folder of Object.keys(MODEL_FOLDERS))
-    for (const { name, path } of modelsIn(modelDirs, folder)) {
-      found++
-      process.stdout.write(`${folder.padEnd(18)} ${name.padEnd(40)} ${path}\n`)
-    }
-  if (found === 0)
+  const found = Object.keys(MODEL_FOLDERS).flatMap((folder) =>
+    modelsIn(modelDirs, folder).map(({ name, path }) => ({ folder, name, path })),
+  )
+  const widest = (texts: readonly string[]): number => Math.max(0, ...texts.map(({ length }) => length))
+  const [folders, names] = [widest(found.map(({ folder }) => folder)), widest(found.map(({ name }) => name))]
+  for (const { folder, name, path } of found)
+    process.stdout.write(`${folder.padEnd(folders)}  ${name.padEnd(names)}  ${path}\n`)
+  if (found.length === 0)
     process.stdout.write(
       `No models in ${modelDirs.map((dir) => (typeof dir === 'string' ? dir : dir.path)).join(', ')}. Put a diffusers folder there, or name one with --models DIR.\n`,
     )
