@@ -103,6 +103,8 @@ function parseJson(header: Uint8Array, where: string): Record<string, unknown> {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
+const OUTSIDE = 'lie outside'
+
 /** One entry, or the sentence that says what is wrong with it. `base` is where the tensors begin, `end` the file's size. */
 function parseEntry(raw: unknown, base: number, end: number): HeaderEntry | string {
   const entry = (raw ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown }
@@ -113,8 +115,7 @@ function parseEntry(raw: unknown, base: number, end: number): HeaderEntry | stri
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
     return `data_offsets ${JSON.stringify(offsets)} are not two byte positions`
   const [from, to] = offsets as [number, number]
-  if (from > to || base + to > end)
-    return `bytes ${from} to ${to} lie outside the ${end - base} bytes of tensor data (a file cut short?)`
+  if (from > to || base + to > end) return `bytes ${from} to ${to} ${OUTSIDE} the ${end - base} bytes of tensor data`
   const bytes = shape.reduce((product: bigint, extent) => product * BigInt(extent), BigInt(DTYPE_BYTES[dtype as Dtype]))
   if (bytes !== BigInt(to - from))
     return `shape [${shape.join(', ')}] of ${dtype} takes ${bytes} bytes, its range has ${to - from}`
@@ -154,7 +155,8 @@ export function parseHeader(header: Uint8Array, fileSize: number, where: string)
   if (faults.length === 0) faults.push(...layoutFaults(entries, base, fileSize))
   if (faults.length > 0) {
     const more = faults.length > FAULTS_SHOWN ? `; and ${faults.length - FAULTS_SHOWN} more` : ''
-    throw new SafetensorsError(`${where}: broken tensors: ${faults.slice(0, FAULTS_SHOWN).join('; ')}${more}`)
+    const guess = faults.some((fault) => fault.includes(OUTSIDE)) ? ' (a file cut short?)' : ''
+    throw new SafetensorsError(`${where}: broken tensors: ${faults.slice(0, FAULTS_SHOWN).join('; ')}${more}${guess}`)
   }
   return entries
 }

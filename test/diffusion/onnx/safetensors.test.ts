@@ -136,6 +136,16 @@ describe('files', () => {
     expect(() => rowsOf(stored, 2, 4)).toThrow(/rows 2 to 4 of a tensor with 3/)
   })
 
+  it('asks once whether the file was cut short, however many tensors it lacks', async () => {
+    const tensors = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`t${i}`, { shape: [2], data: [i, i] }]))
+    const whole = encodeSafetensors(tensors)
+    const file = join(dir, 'half.safetensors')
+    await writeFile(file, whole.subarray(0, whole.length - 50))
+    const error = await openWeights(file).catch((reason: unknown) => reason)
+    expect(String(error)).toMatch(/'t2': bytes 16 to 24 lie outside .* and 2 more \(a file cut short\?\)$/)
+    expect(String(error).split('cut short')).toHaveLength(2)
+  })
+
   it('names the file and the tensor of a truncated download', async () => {
     const whole = encodeSafetensors({ first: { shape: [2], data: [1, 2] }, second: { shape: [2], data: [3, 4] } })
     await writeFile(join(dir, 'cut.safetensors'), whole.subarray(0, whole.length - 5))
