@@ -156,7 +156,7 @@ it('what many clients were told is queued outlives a kill -9, in the order of th
   const { json } = await get(second.url, '/queue')
   expect(json.queue_pending.map((item) => item[1])).toEqual(ids)
   await post(second.url, '/api/heddle/queue/resume', {})
-  await expect.poll(() => remaining(second.url), { timeout: 10_000 }).toBe(0)
+  await expect.poll(() => remaining(second.url), { timeout: 40_000 }).toBe(0)
   const history = await historyOf(second.url)
   expect(Object.keys(history)).toEqual(ids)
   expect(Object.values(history).every(({ status }) => status.completed)).toBe(true)
