@@ -1,5 +1,6 @@
 /** Opens the one SQLite file of a data folder: checked, locked against a second server, and moved aside when it is damaged. */
-import { existsSync, renameSync } from 'node:fs'
+import { accessSync, constants, existsSync, renameSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import Database from 'libsql'
 
 /** The data folder cannot be used; the message is for the person who started the server. */
@@ -54,14 +55,43 @@ const isDamaged = (error: unknown): boolean =>
   /SQLITE_(NOTADB|CORRUPT)/.test(String((error as { code?: unknown }).code)) ||
   /not a database|malformed|corrupt/i.test(error instanceof Error ? error.message : '')
 
+/** Why a file cannot be opened for reading and writing, as far as its path tells; else what the library says. */
+function reasonFor(path: string, error: unknown): string {
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return 'it is a folder'
+    accessSync(existsSync(path) ? path : dirname(path), constants.R_OK | constants.W_OK)
+  } catch (denied) {
+    return denied instanceof Error ? denied.message : String(denied)
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** For a file that is not damaged and still cannot be used. */
+const unusable = (path: string, error: unknown): DatabaseError =>
+  new DatabaseError(
+    `${path} cannot be opened as the database: ${reasonFor(path, error)}. Move it away or mend it, or give this server its own folder with --data DIR.`,
+    { cause: error },
+  )
+
+function connect(path: string): Database.Database {
+  try {
+    return new Database(path)
+  } catch (error) {
+    throw unusable(path, error)
+  }
+}
+
+const isBusy = (error: unknown): boolean => String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY')
+
 /** Holds a lock for as long as the process lives; the system drops it even after `kill -9`. */
 function lock(path: string): Database.Database {
-  const database = new Database(`${path}.lock`)
+  const database = connect(`${path}.lock`)
   try {
     database.exec('BEGIN EXCLUSIVE')
     return database
   } catch (error) {
     database.close()
+    if (!isBusy(error)) throw unusable(`${path}.lock`, error)
     throw new DatabaseError(
       `${path} is in use by another server. Stop that one, or give this one its own folder with --data DIR.`,
       { cause: error },
@@ -70,7 +100,7 @@ function lock(path: string): Database.Database {
 }
 
 function openChecked(path: string): Database.Database {
-  const database = new Database(path)
+  const database = connect(path)
   try {
     // NORMAL loses the newest changes in a power cut, though never in a crash; what must not be lost is synced by `Writer.durable`.
     // A replaced row goes like a deleted one, with what belongs to it.
@@ -107,7 +137,7 @@ export interface OpenedDatabase {
   close(): void
 }
 
-/** Opens or makes the file at `path`. Throws DatabaseError when another server has it or a newer program wrote it. */
+/** Opens or makes the file at `path`. Throws DatabaseError when another server has it, a newer program wrote it, or it cannot be opened. */
 export function openDatabase(path: string): OpenedDatabase {
   const held = lock(path)
   const opened = (database: Database.Database, quarantined: string | null): OpenedDatabase => ({
@@ -123,7 +153,7 @@ export function openDatabase(path: string): OpenedDatabase {
   } catch (error) {
     if (error instanceof DatabaseError || !isDamaged(error)) {
       held.close()
-      throw error
+      throw error instanceof DatabaseError ? error : unusable(path, error)
     }
     const aside = quarantine(path)
     return opened(openChecked(path), aside)

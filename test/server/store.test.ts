@@ -1,10 +1,11 @@
 /** What is kept on disk: rows of earlier versions, the limit of the history, jobs that had ended, and prompts that were answered before a kill -9. */
+import { mkdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'libsql'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SqliteQueue } from '../../server/queue/sqlite.ts'
 import type { NewJob } from '../../server/queue/port.ts'
-import { openDatabase } from '../../server/store/database.ts'
+import { DatabaseError, openDatabase } from '../../server/store/database.ts'
 import { History } from '../../server/store/history.ts'
 import { Writer } from '../../server/store/writer.ts'
 import { chain, freshData, get, historyOf, post, remaining, removeData, serve } from './harness.ts'
@@ -58,6 +59,20 @@ interface Parts {
 }
 
 describe('the file', () => {
+  it.each(['', '.lock'])('is named with the reason when a folder %s is in its place', async (ending) => {
+    await mkdir(path + ending)
+    expect(() => openDatabase(path)).toThrow(DatabaseError)
+    expect(() => openDatabase(path)).toThrow(`${path}${ending} cannot be opened as the database: it is a folder.`)
+    await rmdir(path + ending)
+    openDatabase(path).close()
+  })
+
+  it('is named with the reason when its folder is not there, or its log cannot be used', async () => {
+    expect(() => openDatabase(join(data, 'none/heddle.db'))).toThrow(/none\/heddle\.db\.lock cannot be opened.*ENOENT/)
+    await mkdir(`${path}-wal`)
+    expect(() => openDatabase(path)).toThrow(/heddle\.db cannot be opened as the database: disk I\/O error/)
+  })
+
   it('of version 1 is brought up to date with everything in it', async () => {
     const old = new Database(path)
     old.exec(`
