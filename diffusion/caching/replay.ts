@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { charge, nothingSpent, plainFlops, type Spent } from '../accounting.ts'
 import type { Part, TokenCounts, Transformer } from '../families/contract.ts'
 import { shapeOfPlan } from '../modules.ts'
+import { copy } from '../tensor.ts'
 import type { Branch, CacheConfiguration, Call, Denoiser, Hidden, ModulePlan, ModuleRun } from './contract.ts'
 import type { Kept, RecordedEvaluation, Recording } from './recording.ts'
 import type { ReportRow } from './report-types.ts'
@@ -119,7 +120,8 @@ class RecordedDenoiser implements Denoiser {
   #hidden(place: Place, cut: number): Hidden {
     const state: Kept | undefined = place.recorded.states.get(cut)
     if (!state) throw missing(`the tokens at block ${cut}`)
-    return { ...state, context: place }
+    // In memory of their own, as the contract has it: a method may write its estimate over them, and the recording is replayed often.
+    return { ...state, image: copy(state.image), context: place }
   }
 }
 

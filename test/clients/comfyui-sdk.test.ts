@@ -83,6 +83,7 @@ it('keeps user files and settings, and reads models and node definitions', async
   const listed = await api.listUserDataV2('workflows')
   // This client names the folder `dir`, which ComfyUI does not read here: it gets everything, folders first.
   expect(listed.map(({ name, type }) => [name, type])).toEqual([
+    ['subgraphs', 'directory'],
     ['workflows', 'directory'],
     ['sdk.json', 'file'],
   ])
