@@ -34,7 +34,10 @@ const fault = z.object({
   extra_info: z.object({ input_name: z.string().optional(), node_id: z.string().optional() }).catch({}),
 })
 const nodeErrors = z.record(z.string(), z.object({ errors: z.array(fault) })).catch({})
-const refusal = z.object({ error: z.union([fault, z.string()]).nullish().catch(null), node_errors: nodeErrors.optional() })
+const refusal = z.object({
+  error: z.union([fault, z.string()]).nullish().catch(null),
+  node_errors: nodeErrors.optional(),
+})
 
 const sentence = (message: string, details: string): string =>
   details === '' || message.includes(details) ? message : message === '' ? details : `${message}: ${details}`
