@@ -38,7 +38,7 @@ const samePart = (a: Part, b: Part): boolean => {
 }
 
 /** Same names, and per name the same shape but for the batch extent. */
-function sameShapes(a: Rows, b: Rows): boolean {
+export function sameShapes(a: Rows, b: Rows): boolean {
   const names = Object.keys(a)
   if (names.length !== Object.keys(b).length) return false
   return names.every((name) => {
@@ -47,7 +47,8 @@ function sameShapes(a: Rows, b: Rows): boolean {
   })
 }
 
-const sameShared = (a: Rows, b: Rows): boolean =>
+/** The same values, for all names. */
+export const sameShared = (a: Rows, b: Rows): boolean =>
   a === b ||
   (Object.keys(a).length === Object.keys(b).length && Object.keys(a).every((name) => a[name]!.data === b[name]?.data))
 

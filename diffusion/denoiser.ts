@@ -9,7 +9,7 @@ import {
   type ModulePlan,
   type ModuleRun,
 } from './caching/contract.ts'
-import { CoalescingQueue } from './coalescing.ts'
+import { CoalescingQueue, sameShapes, sameShared } from './coalescing.ts'
 import type { Conditioning, Level, Part, Prepared, Rows, TokenCounts, Transformer } from './families/contract.ts'
 import { Foresight } from './foresight.ts'
 import { emittedFrom, rowsOfPlan, shapeOfPlan } from './modules.ts'
@@ -22,6 +22,8 @@ export interface MeteredDenoiser {
   readonly takeSpent: (call: Call, branch: Branch) => Spent
   /** Estimated operations of one plain evaluation of one sample, all branches. */
   readonly plainFlops: number
+  /** The most image tokens of a row, and how many rows an evaluation without a cache runs as one batch. */
+  readonly largest: { readonly image: number; readonly rows: number }
 }
 
 /** What travels with a hidden state besides its tokens: further block inputs, and whose account its runs go on. */
@@ -150,6 +152,15 @@ function promptsOf(conditioning: Conditioning): readonly Conditioning[] {
   })
 }
 
+function largestOf(branches: readonly (readonly Prepared[])[], samples: number): MeteredDenoiser['largest'] {
+  const rows = branches.flatMap((all) => all.map((one) => ({ one, count: all.length === 1 ? samples : 1 })))
+  const joined = ({ one }: (typeof rows)[number]): number =>
+    rows
+      .filter((other) => sameShared(other.one.shared, one.shared) && sameShapes(other.one.rows, one.rows))
+      .reduce((sum, { count }) => sum + count, 0)
+  return { image: Math.max(0, ...rows.map(({ one }) => one.tokens.image)), rows: Math.max(0, ...rows.map(joined)) }
+}
+
 /** The same rows, where they are alike, with those of one name side by side in memory: a batch of them is joined without copying. */
 function sideBySide(all: readonly Prepared[]): readonly Prepared[] {
   const shapes = ({ rows }: Prepared): string =>
@@ -187,6 +198,7 @@ export async function openDenoiser(
   return {
     denoiser,
     takeSpent: (call, branch) => denoiser.takeSpent(call, branch),
+    largest: largestOf([...prepared.values()], samples),
     plainFlops: [...prepared.values()].reduce(
       (sum, [first]) => sum + (first ? plainFlops(transformer, first.tokens) : 0),
       0,

@@ -3,11 +3,12 @@ import { eachBranch, inFull } from './caching/branches.ts'
 import { buildReport } from './caching/report.ts'
 import type { Branch, CacheConfiguration, Denoiser, RunFacts } from './caching/contract.ts'
 import type { ReportRow, SamplingPlan } from './caching/report-types.ts'
-import { openDenoiser } from './denoiser.ts'
+import { openDenoiser, type MeteredDenoiser } from './denoiser.ts'
 import { guided, type Evaluator, type OpenStream } from './guidance/classifier-free.ts'
 import { isReached, labelOf, streamsOf, type Stream } from './guidance/prompts.ts'
 import { mediumOf } from './medium.ts'
 import { predictionOf } from './prediction.ts'
+import { assertRoom } from './room.ts'
 import { faultsOf } from './sampling-faults.ts'
 import type { Denoise, SamplingResult, SamplingRun } from './sampling-types.ts'
 import { add, sub, zip, type Tensor } from './tensor.ts'
@@ -57,6 +58,22 @@ const factsOf = ({ model, sampler, guidance, sigmas }: SamplingRun): RunFacts =>
   predicts: model.parametrisation.kind,
 })
 
+/** Refuses a run whose evaluations cannot fit into memory. With a cache each row decides for itself: then one is what is counted. */
+function assertEvaluationFits(
+  { model, latent }: SamplingRun,
+  { image, rows }: MeteredDenoiser['largest'],
+  isCached: boolean,
+): void {
+  const [height = 0, width = 0] = latent.shape.slice(-2)
+  assertRoom({
+    what: `Sampling with ${model.name}`,
+    bytes: (isCached ? 1 : rows) * image * (model.transformer.heldPerToken ?? 0),
+    height: height * model.latent.factor,
+    width: width * model.latent.factor,
+    instead: `${latent.shape.length > 4 ? 'Fewer frames' : 'A smaller batch'} and guidance of 1 need less too.`,
+  })
+}
+
 /** A stream of prompts with its own denoiser, and the estimated operations of its plain evaluations. */
 async function openStream(run: SamplingRun, stream: Stream, cache: CacheConfiguration | null) {
   const samples = run.latent.shape[0]!
@@ -68,6 +85,7 @@ async function openStream(run: SamplingRun, stream: Stream, cache: CacheConfigur
   const levels = reached.map((sigma) => ({ sigma, timestep: prediction.timestep(sigma) }))
   const opened = await openDenoiser(transformer, conditioning, run.latent.shape.slice(1), samples, run.signal, levels)
   const total = evaluationsOf(run, stream)
+  if (total > 0) assertEvaluationFits(run, opened.largest, cache !== null)
   const open: OpenStream = {
     ...stream,
     evaluators: evaluatorsFor(start, opened.denoiser, samples),

@@ -90,6 +90,8 @@ export interface Transformer {
   run(part: Part, rows: Rows, shared: Rows): Promise<Rows>
   /** Estimated floating-point operations of a part for one row of so many tokens: matrix products and attention. */
   flops(part: Part, tokens: TokenCounts): number
+  /** Bytes that one row holds at least at some moment of the blocks for each of its image tokens; absent where it is not known. */
+  readonly heldPerToken?: number
   /** Closes its sessions; later calls of `run` throw. */
   release(): Promise<void>
 }

@@ -26,7 +26,7 @@ export interface Usage {
 }
 
 /** What a container allows, where the process is in one, or the machine has. */
-function machineMemory(): number {
+export function machineMemory(): number {
   const allowed = process.constrainedMemory()
   return allowed > 0 && allowed < totalmem() ? allowed : totalmem()
 }

@@ -66,6 +66,7 @@ export function ditTransformer(parts: DitParts, name: string): PartedTransformer
       const [h = 0, w = 0] = grid.data
       return { grid, positions: gridPositions(c.width, h, w, c.grid) }
     },
+    width: c.width,
     flops: (part, tokens) => ditFlops(part, tokens, c),
   })
 }

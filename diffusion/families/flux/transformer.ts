@@ -13,6 +13,7 @@ import type { FluxParts } from './layers.ts'
 import { FluxLevels } from './levels.ts'
 import type { ModulationSource } from './modulation.ts'
 import { rotaryTables, timeFeatures } from './tables.ts'
+import { heldByAttention } from '../shared/held.ts'
 import { textFaults } from '../shared/text-faults.ts'
 
 /** Distilled guidance when no node sets it, as ComfyUI and diffusers have it. */
@@ -29,6 +30,7 @@ const float32Size = ({ weights }: FluxParts): number =>
 export class FluxTransformer implements Transformer {
   readonly facts: Facts
   readonly #config: FluxConfig
+  readonly #mode: WeightMode
   readonly #name: string
   readonly #source: ModulationSource
   readonly #text: LazySession
@@ -45,6 +47,7 @@ export class FluxTransformer implements Transformer {
     const { config } = parts
     const depth = config.doubleBlocks + config.singleBlocks
     this.#config = config
+    this.#mode = mode
     this.#name = name
     const source = modulationSource(mode)
     const outer = (part: string, graph: () => Model, few = config.width < SMALL_WIDTH): LazySession =>
@@ -79,6 +82,10 @@ export class FluxTransformer implements Transformer {
     const [, height = 0, width = 0] = latentShape
     const text = tokens.shape[1] ?? 0
     return { rows, shared: this.#sharedFor(latentShape, text), tokens: { image: (height * width) / 4, text } }
+  }
+
+  get heldPerToken(): number {
+    return heldByAttention(this.#config.width, this.#mode)
   }
 
   flops(part: Part, tokens: TokenCounts): number {

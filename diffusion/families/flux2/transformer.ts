@@ -78,6 +78,7 @@ export function flux2Transformer(parts: Flux2Parts, name: string): PartedTransfo
       const place = (token: number) => [0, Math.floor(token / width), token % width, 0]
       return { ...rotaryTables(height * width, place, c.axes), grid: gridRow(latentShape, 1) }
     },
+    width: c.width,
     flops: (part, tokens) => flux2Flops(part, tokens, c),
   })
 }

@@ -53,6 +53,7 @@ export function hunyuanTransformer(parts: HunyuanParts, name: string): PartedTra
       const [f, h, w] = patchCounts(latentShape, c.patch)
       return { ...rotaryTables(f * h * w, gridPlace(h, w), c.axes), grid: volumeGrid(latentShape, c.patch) }
     },
+    width: c.width,
     flops: (part, tokens) => hunyuanFlops(part, tokens, c),
   })
 }

@@ -60,6 +60,7 @@ export function ltxTransformer(parts: LtxParts, name: string): PartedTransformer
       ...placeTables(c.width, patchCounts(latentShape, PATCH), extras),
       grid: volumeGrid(latentShape, PATCH),
     }),
+    width: c.width,
     flops: (part, tokens) => ltxFlops(part, tokens, c),
   })
 }

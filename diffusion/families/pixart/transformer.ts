@@ -81,6 +81,7 @@ export function pixartTransformer(parts: PixArtParts, name: string): PartedTrans
       const [h = 0, w = 0] = grid.data
       return { grid, positions: gridPositions(c.width, h, w, c.grid) }
     },
+    width: c.width,
     flops: (part, tokens) => pixartFlops(part, tokens, c),
   })
 }

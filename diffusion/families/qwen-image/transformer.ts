@@ -86,6 +86,7 @@ export function qwenTransformer(parts: QwenParts, name: string): PartedTransform
       const frames = latentShape.length === 4 ? { frames: tensor(Float32Array.of(1), [1]) } : {}
       return { ...imageTables(c, ...sides(latentShape)), ...frames, grid: gridRow(pictureOf(latentShape), c.patch) }
     },
+    width: c.width,
     flops: (part, tokens) => qwenFlops(part, tokens, c),
   })
 }

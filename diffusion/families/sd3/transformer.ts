@@ -70,6 +70,7 @@ export function sd3Transformer(parts: Sd3Parts, name: string): PartedTransformer
       return { feeds: { tokens, pooled }, rows: {}, tokens: counts }
     },
     shared: (latentShape) => ({ grid: gridRow(latentShape, c.patch) }),
+    width: c.width,
     flops: (part, tokens) => sd3Flops(part, tokens, c),
   })
 }

@@ -6,6 +6,7 @@ import { Segments } from '../../onnx/segments.ts'
 import { chooseWeightMode, openSession, type Feed, type Session, type WeightMode } from '../../onnx/session.ts'
 import { sizeOf } from '../../tensor.ts'
 import type { Conditioning, ModuleShape, Part, Prepared, Rows, TokenCounts, Transformer } from '../contract.ts'
+import { heldByAttention, heldByResnet } from './held.ts'
 import type { NamedWeights } from './layers.ts'
 import { ModuleBlocks, plainStyle, type BlocksStyle, type Range, type Sizes } from './module-blocks.ts'
 import { emittedRows, givenRows } from './module-routes.ts'
@@ -59,6 +60,8 @@ export interface Design {
   readonly sharedBy?: readonly string[]
   /** What all samples of this latent shape share; asked once for a shape and what `sharedBy` names of `extras`. */
   shared(latentShape: readonly number[], extras: Conditioning['extras']): Rows
+  /** Values of an image token between the blocks; of a U-Net those of a cell at the first of its levels. */
+  readonly width: number
   flops(part: Part, tokens: TokenCounts): number
 }
 
@@ -121,6 +124,11 @@ export class PartedTransformer implements Transformer {
     this.#shared.set(key, shared)
     for (const oldest of [...this.#shared.keys()].slice(0, -SHAPES_KEPT)) this.#shared.delete(oldest)
     return shared
+  }
+
+  get heldPerToken(): number {
+    const { width, skips } = this.#design
+    return skips ? heldByResnet(width) : heldByAttention(width, this.#mode)
   }
 
   flops(part: Part, tokens: TokenCounts): number {

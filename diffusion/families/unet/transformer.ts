@@ -108,6 +108,7 @@ export function unetTransformer(parts: UnetParts, name: string): PartedTransform
       return { feeds, rows, tokens: { image: high * wide, text: tokens.shape[1] ?? 0 } }
     },
     shared: ([, high = 0, wide = 0]) => ({ sides: tensor(Float32Array.of(high, wide), [2]) }),
+    width: c.levels[0]?.width ?? 0,
     flops: (part, tokens) => unetFlops(part, tokens, c, chain),
   })
 }

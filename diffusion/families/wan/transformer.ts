@@ -87,6 +87,7 @@ export function wanTransformer(parts: WanParts, name: string): PartedTransformer
       const { cos, sin } = rotaryTables(f * h * w, gridPlace(h, w), rotaryAxes(c))
       return { grid: volumeGrid(latentShape, c.patch), cos, sin }
     },
+    width: c.width,
     flops: (part, tokens) => wanFlops(part, tokens, c),
   })
 }

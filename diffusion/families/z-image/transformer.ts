@@ -93,6 +93,7 @@ export function zImageTransformer(parts: ZImageParts, name: string): PartedTrans
       }
     },
     shared: (latentShape) => ({ grid: gridRow(latentShape, c.patch) }),
+    width: c.width,
     flops: (part, tokens) => zImageFlops(part, tokens, c),
   })
 }
