@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { Batcher } from './batcher.ts'
+import { deathOf, EngineDiedError, KillCount } from './death.ts'
 import type { Pending, Running, SupervisorOptions } from './supervision.ts'
 import { Questions } from './questions.ts'
 import { readMark, type Mark } from './pace.ts'
@@ -13,11 +14,6 @@ import {
   type ToEngine,
   type Verdict,
 } from './protocol.ts'
-
-/** The engine process ended while it was needed. */
-export class EngineDiedError extends Error {
-  override readonly name = 'EngineDiedError'
-}
 
 /** The job did not start: its engine ended over another one, or it was asked back. */
 export class NotStartedError extends Error {
@@ -37,9 +33,8 @@ const ROOM = '--initial-old-space-size=256'
 const MAX_BACKOFF = 5000
 /** Engines that a question is put to before it is given up. */
 const MAX_ASKED = 3
-const STDERR_KEPT = 4000
-/** Nobody here kills an engine that was not cancelled; the system does, without a word. */
-const OUT_OF_MEMORY = ', as when the memory runs out: a smaller size or batch, or a lower --memory, needs less'
+/** Characters: the reason of a full heap stands before a long trace. */
+const STDERR_KEPT = 16_000
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -47,6 +42,7 @@ export class Supervisor {
   #ready: Promise<ChildProcess>
   #announce: Pending<ChildProcess> | null = null
   readonly #questions = new Questions()
+  readonly #kills = new KillCount()
   /** Who waits for jobs that were asked back. */
   readonly #recalls: (() => void)[] = []
   /** Jobs that were handed over, in the order they run. */
@@ -88,6 +84,7 @@ export class Supervisor {
         // It may have been cancelled while the engine was starting.
         if (this.#line.get(job.promptId) !== running || this.#child !== child) return
         running.sent = true
+        this.#kills.note()
         this.#send(child, { kind: 'run', job })
       }
       // In the order of the calls: all wait for the same promise, or for none.
@@ -241,9 +238,7 @@ export class Supervisor {
     this.#child = null
     const { markFile } = this.#options.init
     this.#mark = markFile === null ? null : readMark(markFile)
-    const last = this.#stderr.trim().split('\n').slice(-3).join(' | ')
-    const hint = how === 'SIGKILL' && last === '' ? OUT_OF_MEMORY : ''
-    const error = new EngineDiedError(`the engine process ended (${how}${hint})${last === '' ? '' : `: ${last}`}`)
+    const error = deathOf(how, this.#stderr, this.#kills)
     this.#up = false
     this.#endAll(error)
     this.#questions.failAll(error)

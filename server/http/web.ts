@@ -7,7 +7,7 @@ import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import { refusal, TOKEN_COOKIE, type GuardOptions } from '../guard/guard.ts'
 import { WorkflowError } from '../../formats/workflow/read.ts'
-import { EngineDiedError } from '../engine/supervisor.ts'
+import { EngineDiedError } from '../engine/death.ts'
 import { HttpError } from './body.ts'
 
 /** What no page of this server may do. */

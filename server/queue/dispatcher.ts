@@ -1,5 +1,6 @@
 /** Takes jobs from the queue, runs them one after another in the engine, and tells history and clients what becomes of them. */
-import { EngineDiedError, NotStartedError, type Supervisor } from '../engine/supervisor.ts'
+import { EngineDiedError } from '../engine/death.ts'
+import { NotStartedError, type Supervisor } from '../engine/supervisor.ts'
 import { isPreview, type EngineEvent, type Outcome, type TextEvent } from '../engine/protocol.ts'
 import { stringifyExact } from '../json.ts'
 import type { Connection } from '../socket/connection.ts'
@@ -236,7 +237,7 @@ export class Dispatcher {
       this.#close(record, this.#fail(record, error instanceof Error ? error : new Error(String(error))))
     else {
       this.#parts.onNotice(`prompt ${promptId}, attempt ${attempt} of ${MAX_ATTEMPTS}: ${error.message}`)
-      if (attempt < MAX_ATTEMPTS) {
+      if (attempt < MAX_ATTEMPTS && !error.outOfMemory) {
         this.#leave(record)
         this.#parts.queue.giveBack(promptId, attempt)
       } else this.#close(record, this.#giveUp(record, error.message))
@@ -257,9 +258,8 @@ export class Dispatcher {
   }
 
   #giveUp(record: JobRecord, why: string): Outcome {
-    const error = new Error(`This prompt was given up after ${MAX_ATTEMPTS} attempts: ${why}.`)
-    error.name = 'EngineDiedError'
-    return this.#fail(record, error)
+    const times = record.job.attempt === 1 ? 'one attempt' : `${MAX_ATTEMPTS} attempts`
+    return this.#fail(record, new EngineDiedError(`This prompt was given up after ${times}: ${why}.`))
   }
 
   #fail(record: JobRecord, error: Error): Outcome {
