@@ -71,7 +71,7 @@ async function run(request: RunRequest, signal: AbortSignal): Promise<void> {
   const outcome = await execute(withPreviewsOf(job, engine), job, outbox, signal)
   free(freeLater)
   freeLater = { models: false, memory: false }
-  post({ kind: 'done', promptId: job.promptId, outcome, events: outbox.take() })
+  post({ kind: 'done', promptId: job.promptId, outcome, ...outbox.take() })
 }
 
 /** Folder listings are read once per question, however many nodes ask for them. */

@@ -1,6 +1,7 @@
 /** The engine's ordered line to the server: events are gathered and sent together, previews keep their place. */
 import { stringifyExact } from '../json.ts'
-import { isPreview, type EngineEvent, type FromEngine, type PreviewEvent } from './protocol.ts'
+import { sinceEpoch } from './clock.ts'
+import { isPreview, type EngineEvent, type FromEngine, type PreviewEvent, type SentEvents } from './protocol.ts'
 
 /** What the executor reports to. */
 export interface Emitter {
@@ -20,6 +21,7 @@ export class Outbox implements Emitter {
   readonly #promptId: string
   readonly #post: (message: FromEngine) => void
   #events: (string | PreviewEvent)[] = []
+  #times: number[] = []
   #scheduled: NodeJS.Immediate | null = null
   #flushed = performance.now()
 
@@ -30,12 +32,13 @@ export class Outbox implements Emitter {
 
   emit(event: EngineEvent): void {
     this.#events.push(isPreview(event) ? event : stringifyExact(event))
+    this.#times.push(sinceEpoch())
     this.#scheduled ??= setImmediate(() => this.flush())
   }
 
   flush(): void {
-    const events = this.take()
-    if (events.length > 0) this.#post({ kind: 'events', promptId: this.#promptId, events })
+    const taken = this.take()
+    if (taken.events.length > 0) this.#post({ kind: 'events', promptId: this.#promptId, ...taken })
   }
 
   get isStale(): boolean {
@@ -43,12 +46,13 @@ export class Outbox implements Emitter {
   }
 
   /** What has not been handed over yet. */
-  take(): (string | PreviewEvent)[] {
+  take(): SentEvents {
     if (this.#scheduled) clearImmediate(this.#scheduled)
     this.#scheduled = null
     this.#flushed = performance.now()
-    const events = this.#events
+    const taken = { events: this.#events, times: this.#times }
     this.#events = []
-    return events
+    this.#times = []
+    return taken
   }
 }

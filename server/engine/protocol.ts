@@ -125,6 +125,8 @@ export interface TextEvent {
   readonly data: Readonly<Record<string, unknown>>
   /** The two above as JSON, where the engine wrote it already. */
   readonly json?: string
+  /** When it happened in the engine, in ms since 1970: it may have waited since, for others or for the processor. */
+  readonly at?: number
 }
 /** A preview picture, JPEG or PNG bytes. */
 export interface PreviewEvent {
@@ -139,34 +141,41 @@ export type EngineEvent = TextEvent | PreviewEvent
 export const OUTCOMES = ['success', 'error', 'interrupted'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** Events in their order; those that are text as JSON. */
-export type SentEvents = readonly (string | PreviewEvent)[]
+/** Events in their order, those that are text as JSON, and the time of each, in ms since 1970. */
+export interface SentEvents {
+  readonly events: readonly (string | PreviewEvent)[]
+  readonly times: readonly number[]
+}
 
 export type FromEngine =
   | { readonly kind: 'ready'; readonly nodes: number; readonly problems: readonly string[] }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown; readonly error?: string | undefined }
   | { readonly kind: 'recalled'; readonly promptIds: readonly string[] }
-  | { readonly kind: 'events'; readonly promptId: string; readonly events: SentEvents }
+  | ({ readonly kind: 'events'; readonly promptId: string } & SentEvents)
   /** `events` are the last, ahead of the end. */
-  | { readonly kind: 'done'; readonly promptId: string; readonly outcome: Outcome; readonly events: SentEvents }
+  | ({ readonly kind: 'done'; readonly promptId: string; readonly outcome: Outcome } & SentEvents)
 
-type WithEvents = Extract<FromEngine, { events: SentEvents }>
+type WithEvents = Extract<FromEngine, SentEvents>
 export type Received =
   | Exclude<FromEngine, WithEvents>
-  | (Omit<Extract<WithEvents, { kind: 'events' }>, 'events'> & { readonly events: readonly EngineEvent[] })
-  | (Omit<Extract<WithEvents, { kind: 'done' }>, 'events'> & { readonly events: readonly EngineEvent[] })
+  | (Omit<Extract<WithEvents, { kind: 'events' }>, keyof SentEvents> & { readonly events: readonly EngineEvent[] })
+  | (Omit<Extract<WithEvents, { kind: 'done' }>, keyof SentEvents> & { readonly events: readonly EngineEvent[] })
 
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((one) => typeof one === 'string')
-const isSent = (value: unknown): boolean =>
-  Array.isArray(value) && value.every((one) => typeof one === 'string' || (isRecord(one) && one['type'] === 'preview'))
+const isSent = ({ events, times }: Readonly<Record<string, unknown>>): boolean =>
+  Array.isArray(events) &&
+  events.every((one) => typeof one === 'string' || (isRecord(one) && one['type'] === 'preview')) &&
+  Array.isArray(times) &&
+  times.length === events.length &&
+  times.every((one) => typeof one === 'number')
 
 /** What each kind of message must have, looked at only as far as it takes to tell a pack that calls process.send itself. */
 const PARTS: Readonly<Record<FromEngine['kind'], (message: Readonly<Record<string, unknown>>) => boolean>> = {
   ready: ({ problems }) => isTexts(problems),
   answer: ({ id }) => typeof id === 'number',
   recalled: ({ promptIds }) => isTexts(promptIds),
-  events: ({ events }) => isSent(events),
-  done: ({ outcome, events }) => OUTCOMES.some((one) => one === outcome) && isSent(events),
+  events: isSent,
+  done: (message) => OUTCOMES.some((one) => one === message['outcome']) && isSent(message),
 }
 
 const isFromEngine = (message: unknown): message is FromEngine =>
@@ -174,10 +183,10 @@ const isFromEngine = (message: unknown): message is FromEngine =>
   Object.hasOwn(PARTS, String(message['kind'])) &&
   PARTS[message['kind'] as FromEngine['kind']](message)
 
-function readEvent(json: string): TextEvent {
+function readEvent(json: string, at: number | undefined): TextEvent {
   const event = parseOwn(json)
   if (!isRecord(event) || typeof event['type'] !== 'string' || !isRecord(event['data'])) throw new TypeError('no event')
-  return { type: event['type'], data: event['data'], json }
+  return { type: event['type'], data: event['data'], json, ...(at === undefined ? {} : { at }) }
 }
 
 /** A message from the child with its events read; null for anything else, such as what a pack sends by itself. */
@@ -185,7 +194,8 @@ export function readFromEngine(message: unknown): Received | null {
   if (!isFromEngine(message)) return null
   if (message.kind !== 'events' && message.kind !== 'done') return message
   try {
-    return { ...message, events: message.events.map((one) => (typeof one === 'string' ? readEvent(one) : one)) }
+    const { events, times, ...rest } = message
+    return { ...rest, events: events.map((one, i) => (typeof one === 'string' ? readEvent(one, times[i]) : one)) }
   } catch {
     return null
   }

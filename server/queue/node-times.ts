@@ -1,4 +1,5 @@
 /** How far each node of a running prompt is, and how long it took. */
+import { sinceEpoch } from '../engine/clock.ts'
 import type { EngineEvent } from '../engine/protocol.ts'
 import { isPreview } from '../engine/protocol.ts'
 
@@ -14,7 +15,7 @@ interface Timed {
   state: NodeProgress['state']
   value: number
   max: number
-  /** When it was announced, by this process's clock, in ms. */
+  /** When it was announced, in ms since 1970. */
   readonly since: number
   ended: number | null
 }
@@ -30,13 +31,13 @@ export class NodeTimes {
   /** Takes an event of the prompt when it comes. */
   note(event: EngineEvent): void {
     if (isPreview(event)) return
-    const { type, data } = event
-    if (type === 'executing' && typeof data['node'] === 'string') this.#start(data['node'])
-    else if (type === 'progress_state') this.#advance(data['nodes'] as Readonly<Record<string, object>>)
+    const { type, data, at = sinceEpoch() } = event
+    if (type === 'executing' && typeof data['node'] === 'string') this.#start(data['node'], at)
+    else if (type === 'progress_state') this.#advance(data['nodes'] as Readonly<Record<string, object>>, at)
     else if (type === 'execution_cached') {
-      for (const id of data['nodes'] as readonly string[]) this.#start(id, 'cached', 0)
+      for (const id of data['nodes'] as readonly string[]) this.#start(id, at, 'cached')
     } else if ((type === 'execution_error' || type === 'heddle.node_error') && typeof data['node_id'] === 'string')
-      this.#fail(data['node_id'])
+      this.#fail(data['node_id'], at)
   }
 
   /** Whether some node was not taken from an earlier prompt. */
@@ -56,20 +57,19 @@ export class NodeTimes {
 
   /** Seconds that nodes have run which are not finished, by id. */
   get running(): ReadonlyMap<string, { readonly elapsed: number; readonly done: number }> {
-    const now = performance.now()
+    const now = sinceEpoch()
     const open = [...this.#nodes].filter(([, { state }]) => state === 'running')
     return new Map(
       open.map(([id, { since, value, max }]) => [id, { elapsed: (now - since) / 1000, done: value / max }]),
     )
   }
 
-  #start(id: string, state: 'running' | 'cached' = 'running', value = 0): void {
+  #start(id: string, at: number, state: 'running' | 'cached' = 'running'): void {
     if (this.#nodes.get(id)?.ended === null) return
-    const now = performance.now()
-    this.#nodes.set(id, { state, value, max: 1, since: now, ended: state === 'cached' ? now : null })
+    this.#nodes.set(id, { state, value: 0, max: 1, since: at, ended: state === 'cached' ? at : null })
   }
 
-  #advance(states: Readonly<Record<string, object>>): void {
+  #advance(states: Readonly<Record<string, object>>, at: number): void {
     for (const [id, state] of Object.entries(states)) {
       const { value, max, state: name } = state as { value?: unknown; max?: unknown; state?: unknown }
       const known = this.#nodes.get(id)
@@ -78,15 +78,15 @@ export class NodeTimes {
       known.max = numberOr(max, known.max)
       if (name === 'finished' && known.ended === null) {
         known.state = 'finished'
-        known.ended = performance.now()
+        known.ended = at
       }
     }
   }
 
-  #fail(id: string): void {
+  #fail(id: string, at: number): void {
     const known = this.#nodes.get(id)
     if (!known) return
     known.state = 'failed'
-    known.ended ??= performance.now()
+    known.ended ??= at
   }
 }
