@@ -3,6 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { Batcher } from './batcher.ts'
 import { deathOf, EngineDiedError, KillCount } from './death.ts'
+import { heapRoom } from './heap.ts'
 import type { Pending, Running, SupervisorOptions } from './supervision.ts'
 import { Questions } from './questions.ts'
 import { readMark, type Mark } from './pace.ts'
@@ -24,11 +25,6 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 const TSX = import.meta.resolve('tsx')
-/**
- * Every output of a session is memory outside the heap that collections are started for: on the usual small heap one every few
- * evaluations, 5 to 15 ms each. (Mebibytes.)
- */
-const ROOM = '--initial-old-space-size=256'
 /** An engine that dies before it is ready is tried again ever later, up to this many milliseconds. */
 const MAX_BACKOFF = 5000
 /** Engines that a question is put to before it is given up. */
@@ -161,7 +157,7 @@ export class Supervisor {
     const ready = new Promise<ChildProcess>((resolve, reject) => (this.#announce = { resolve, reject }))
     ready.catch(() => undefined)
     const child = fork(MAIN, [], {
-      execArgv: [ROOM, '--import', TSX],
+      execArgv: [heapRoom(), '--import', TSX],
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
